@@ -1,0 +1,1 @@
+"""Vocabulary, seeds, hashes, errors and devices: what every other folder stands on."""

@@ -1,0 +1,71 @@
+"""Errors that name the rule, the value and the remedy in one sentence.
+
+`InputError` is the caller's mistake (exit status 2 on the command line), `RunError` is a failure of
+the machine or of a run (exit status 1). Anything else that escapes is a bug of limbeck.
+"""
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class InputError(ValueError):
+    """A mistake in what the caller passed; the message says the rule, the value and the remedy."""
+
+
+class RunError(RuntimeError):
+    """A failure of the machine or of a run that correct input does not prevent (disk full, interrupted)."""
+
+
+def require(holds: bool, rule: str, value: object, remedy: str) -> None:
+    """Raise `InputError` with one sentence unless `holds`.
+
+    Args:
+        holds: Whether the rule is kept.
+        rule: The rule as an expression, such as ``alpha > 0``.
+        value: What was given, such as ``alpha=-0.1``.
+        remedy: A full sentence that says what to do.
+
+    Raises:
+        InputError: When `holds` is false.
+    """
+    if not holds:
+        raise InputError(f"`{rule}` must hold, but got {value}. {remedy}")
+
+
+def suggest(name: object, valid: Iterable[str]) -> str:
+    """Say which valid name is nearest to `name`, or list all of them.
+
+    Args:
+        name: What was given.
+        valid: Every valid name.
+
+    Returns:
+        A sentence such as ``Did you mean `dirichlet`? Valid: a, b, c.``
+    """
+    names = sorted(valid)
+    listing = f"Valid: {', '.join(names)}."
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    return f"Did you mean `{close[0]}`? {listing}" if close else listing
+
+
+def require_known(kind: str, name: str, valid: Iterable[str]) -> None:
+    """Raise `InputError` with the nearest valid name unless `name` is one of `valid`.
+
+    Args:
+        kind: What is named, such as ``technique``.
+        name: What was given.
+        valid: Every valid name.
+
+    Raises:
+        InputError: When `name` is unknown.
+    """
+    names = list(valid)
+    if name not in names:
+        raise InputError(f"Unknown {kind} `{name}`. {suggest(name, names)}")
+
+
+def enumerate_words(words: Sequence[object]) -> str:
+    """Join words as a sentence does: ``a, b and c``."""
+    if len(words) < 2:
+        return "".join(map(str, words))
+    return f"{', '.join(map(str, words[:-1]))} and {words[-1]}"
