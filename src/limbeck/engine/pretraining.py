@@ -1,0 +1,27 @@
+"""Pre-training: a client's own model, from its own labelled samples."""
+
+from torch import Tensor, nn
+
+from limbeck.engine.training import Trained, Training, train
+from limbeck.losses import cross_entropy
+
+
+def pretrain(model: nn.Module, inputs: Tensor, labels: Tensor, *, training: Training, seed: int) -> Trained:
+    """Train a classifier in place on labelled samples with cross-entropy.
+
+    Args:
+        model: On the device of `inputs`.
+        inputs: [samples, ...] normalised.
+        labels: [samples] int64.
+        training: The settings.
+        seed: Seed of the batch order.
+
+    Raises:
+        InputError: When there is no sample.
+        RunError: When the loss stops being finite.
+    """
+
+    def loss_fn(logits: list[Tensor], ids: Tensor) -> list[Tensor]:
+        return [cross_entropy(logits[0], labels[ids])]
+
+    return train([model], inputs, loss_fn, training=training, seed=seed)

@@ -1,0 +1,156 @@
+"""The training loop: one loop for one model or for several that learn together.
+
+The data are resident: inputs lie on the device as one normalised tensor and a batch is a gather. Nothing in
+a step asks the device for an answer; the loss is accumulated there and looked at once per epoch. The plain
+loop this must equal is in `tests/engine`.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from limbeck.core.errors import RunError, require
+from limbeck.core.seeds import torch_rng
+
+LossFn = Callable[[list[Tensor], Tensor], list[Tensor]]
+"""(logits of each model, ids of the batch's samples) to, per model, one number per sample."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How a model is trained.
+
+    Attributes:
+        epochs: Passes over the samples, at least 0.
+        batch_size: Samples per step, at least 1; the last batch of an epoch may be smaller.
+        optimizer: `sgd` (with momentum) or `adam`.
+        lr: Learning rate at the start, above 0.
+        momentum: Momentum of `sgd`, in [0, 1).
+        weight_decay: L2 coefficient, at least 0.
+        schedule: `cosine` lowers the learning rate to 0 over all steps, `constant` keeps it.
+
+    Raises:
+        InputError: When built with a value out of range.
+    """
+
+    epochs: int
+    batch_size: int = 64
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    lr: float = 0.05
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    schedule: Literal["cosine", "constant"] = "cosine"
+
+    def __post_init__(self) -> None:
+        require(self.epochs >= 0, "epochs >= 0", f"epochs={self.epochs}", "0 leaves the model as it is.")
+        require(self.batch_size >= 1, "batch_size >= 1", f"batch_size={self.batch_size}", "64 is usual.")
+        require(self.lr > 0, "lr > 0", f"lr={self.lr}", "Usual values are 0.05 (sgd) and 0.001 (adam).")
+        require(0 <= self.momentum < 1, "0 <= momentum < 1", f"momentum={self.momentum}", "0.9 is usual.")
+        require(
+            self.weight_decay >= 0, "weight_decay >= 0", f"weight_decay={self.weight_decay}", "0 turns it off."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every setting by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What a training took.
+
+    Attributes:
+        losses: Per epoch and model, the mean loss over the samples, in nats.
+        steps: Optimiser steps.
+        seconds: Wall time.
+    """
+
+    losses: tuple[tuple[float, ...], ...]
+    steps: int
+    seconds: float
+
+
+def train(
+    models: Sequence[nn.Module], inputs: Tensor, loss_fn: LossFn, *, training: Training, seed: int
+) -> Trained:
+    """Train models in place on the same batches, each on the mean of its own loss.
+
+    Args:
+        models: One or more models on the device of `inputs`.
+        inputs: [samples, ...] normalised.
+        loss_fn: Per model one number per sample; a model's loss may depend on the others' logits only
+            through detached tensors.
+        training: The settings.
+        seed: Seed of the batch order.
+
+    Raises:
+        InputError: When there is no sample.
+        RunError: When a loss stops being finite.
+    """
+    require(len(inputs) > 0, "at least 1 sample to train on", "0", "Give this client samples.")
+    started = time.perf_counter()
+    for model in models:
+        model.train()
+    parameters = [parameter for model in models for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = _make_optimizer(parameters, training)
+    steps_per_epoch = math.ceil(len(inputs) / training.batch_size)
+    lrs = iter(_learning_rates(training, training.epochs * steps_per_epoch))
+    history = []
+    for epoch in range(training.epochs):
+        totals = inputs.new_zeros(len(models), dtype=torch.float32)
+        for ids in batches(len(inputs), training.batch_size, epoch=epoch, seed=seed, device=inputs.device):
+            optimizer.param_groups[0]["lr"] = next(lrs)
+            losses = loss_fn([model(inputs[ids]) for model in models], ids)
+            optimizer.zero_grad(set_to_none=True)
+            torch.stack([loss.mean() for loss in losses]).sum().backward()
+            optimizer.step()
+            totals += torch.stack([loss.detach().sum() for loss in losses])
+        history.append(_check_finite(totals / len(inputs), epoch, training))
+    return Trained(
+        losses=tuple(history),
+        steps=training.epochs * steps_per_epoch,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def batches(
+    num_samples: int, batch_size: int, *, epoch: int, seed: int, device: torch.device | str = "cpu"
+) -> Iterator[Tensor]:
+    """The sample ids of each batch of an epoch: a new order per epoch, the same for the same seed."""
+    order = torch.randperm(num_samples, generator=torch_rng(seed, "batches", epoch)).to(device)
+    yield from order.split(batch_size)
+
+
+def _make_optimizer(parameters: list[nn.Parameter], training: Training) -> torch.optim.Optimizer:
+    if training.optimizer == "adam":
+        return torch.optim.Adam(
+            parameters, lr=training.lr, weight_decay=training.weight_decay, fused=True
+        )
+    return torch.optim.SGD(
+        parameters,
+        lr=training.lr,
+        momentum=training.momentum,
+        weight_decay=training.weight_decay,
+        fused=True,
+    )
+
+
+def _learning_rates(training: Training, num_steps: int) -> list[float]:
+    if training.schedule == "constant":
+        return [training.lr] * num_steps
+    return [training.lr * (1 + math.cos(math.pi * step / num_steps)) / 2 for step in range(num_steps)]
+
+
+def _check_finite(mean_losses: Tensor, epoch: int, training: Training) -> tuple[float, ...]:
+    values = tuple(mean_losses.tolist())
+    if all(math.isfinite(value) for value in values):
+        return values
+    raise RunError(
+        f"the loss must stay finite, but it became {max(values)} in epoch {epoch + 1}. "
+        f"Lower `lr` (it is {training.lr})."
+    )
