@@ -33,7 +33,7 @@ def hash_arrays(arrays: Iterable[np.ndarray]) -> str:
     for array in arrays:
         contiguous = np.ascontiguousarray(array)
         digest.update(f"{contiguous.dtype.str}{contiguous.shape}".encode())
-        digest.update(memoryview(contiguous.reshape(-1).view(np.uint8)))
+        digest.update(contiguous.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
@@ -43,5 +43,5 @@ def hash_state(state: Mapping[str, Tensor]) -> str:
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
         digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

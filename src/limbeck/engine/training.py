@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,8 @@ class Training:
         InputError: When built with a value out of range.
     """
 
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
     epochs: int
     batch_size: int = 64
     optimizer: Literal["sgd", "adam"] = "sgd"
@@ -52,7 +54,10 @@ class Training:
         require(self.lr > 0, "lr > 0", f"lr={self.lr}", "Usual values are 0.05 (sgd) and 0.001 (adam).")
         require(0 <= self.momentum < 1, "0 <= momentum < 1", f"momentum={self.momentum}", "0.9 is usual.")
         require(
-            self.weight_decay >= 0, "weight_decay >= 0", f"weight_decay={self.weight_decay}", "0 turns it off."
+            self.weight_decay >= 0,
+            "weight_decay >= 0",
+            f"weight_decay={self.weight_decay}",
+            "0 turns it off.",
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -96,7 +101,9 @@ def train(
     started = time.perf_counter()
     for model in models:
         model.train()
-    parameters = [parameter for model in models for parameter in model.parameters() if parameter.requires_grad]
+    parameters = [
+        parameter for model in models for parameter in model.parameters() if parameter.requires_grad
+    ]
     optimizer = _make_optimizer(parameters, training)
     steps_per_epoch = math.ceil(len(inputs) / training.batch_size)
     lrs = iter(_learning_rates(training, training.epochs * steps_per_epoch))
@@ -128,9 +135,7 @@ def batches(
 
 def _make_optimizer(parameters: list[nn.Parameter], training: Training) -> torch.optim.Optimizer:
     if training.optimizer == "adam":
-        return torch.optim.Adam(
-            parameters, lr=training.lr, weight_decay=training.weight_decay, fused=True
-        )
+        return torch.optim.Adam(parameters, lr=training.lr, weight_decay=training.weight_decay, fused=True)
     return torch.optim.SGD(
         parameters,
         lr=training.lr,

@@ -17,6 +17,7 @@ from limbeck.engine.evaluation import predict_logits
 from limbeck.engine.training import LossFn, Trained, Training, train
 from limbeck.techniques import FrozenTechnique, MutualTechnique, Settings, Target, Technique
 
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """One student, one or more teachers and the samples to transfer on. Models are never changed.
@@ -51,7 +52,7 @@ class Transferred:
     Attributes:
         student: The new student.
         peers: The teachers as they became when the technique teaches them too, else empty.
-        share_from_teacher: Share of samples whose target was the teacher's, None when the technique does not select.
+        share_from_teacher: Share of samples whose target was a teacher's, None when nothing is selected.
         trained: What the training took.
     """
 
@@ -125,7 +126,7 @@ def _transfer_from_frozen(
 def _make_target(case: Case, technique: FrozenTechnique, settings: Settings | None) -> Target | None:
     if technique.target_fn is None:
         return None
-    return technique.target_fn(case.teacher_logits, case.initial_logits, case.labels, settings)
+    return technique.target_fn(case, settings)  # pyright: ignore[reportArgumentType] - cached_property is a property
 
 
 def _frozen_loss(

@@ -6,4 +6,12 @@ from limbeck.losses.selection import select_targets
 from limbeck.losses.supervised import cross_entropy
 from limbeck.losses.teachers import mean_probabilities
 
-__all__ = ["check_settings", "cross_entropy", "distillation", "kd", "mean_probabilities", "mutual", "select_targets"]
+__all__ = [
+    "check_settings",
+    "cross_entropy",
+    "distillation",
+    "kd",
+    "mean_probabilities",
+    "mutual",
+    "select_targets",
+]

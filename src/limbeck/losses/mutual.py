@@ -33,7 +33,9 @@ def mutual(
         InputError: With fewer than two models.
     """
     num_models = len(list_of_logits)
-    require(num_models >= 2, "at least 2 models learn together", f"{num_models}", "Add a peer, or use `finetune`.")
+    require(
+        num_models >= 2, "at least 2 models learn together", f"{num_models}", "Add a peer, or use `finetune`."
+    )
     frozen = [logits.detach() for logits in list_of_logits]
     losses = []
     for index, logits in enumerate(list_of_logits):

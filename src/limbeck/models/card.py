@@ -78,7 +78,9 @@ def read_card(folder: Path) -> Card:
     try:
         card = Card.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
-        raise InputError(f"`{folder}` must hold a model, but there is no `{CARD_FILE}`. Check the path.") from error
+        raise InputError(
+            f"`{folder}` must hold a model, but there is no `{CARD_FILE}`. Check the path."
+        ) from error
     except (OSError, ValueError, ValidationError) as error:
         raise InputError(
             f"`{path}` must be a limbeck model card, but it cannot be read ({_first_line(error)}). "
@@ -106,7 +108,9 @@ def load(folder: Path) -> tuple[nn.Module, Card]:
         state = load_file(path)
         model.load_state_dict(state)
     except FileNotFoundError as error:
-        raise InputError(f"`{folder}` must hold `{WEIGHTS_FILE}`, but it is missing. Check the path.") from error
+        raise InputError(
+            f"`{folder}` must hold `{WEIGHTS_FILE}`, but it is missing. Check the path."
+        ) from error
     except (OSError, SafetensorError, RuntimeError) as error:
         raise InputError(
             f"`{path}` must be the safetensors file of a `{card.arch}`, but it cannot be loaded "

@@ -7,28 +7,22 @@ Deviations from the paper: none. Several teachers are its parallel variant.
 Cost: one forward pass of each teacher and one of the initial student over the transfer set.
 """
 
-from torch import Tensor
-
 from limbeck.losses import select_targets
-from limbeck.techniques.record import FrozenTechnique, Settings, Target, pull_to_target
+from limbeck.techniques.record import FrozenTechnique, Outputs, Settings, Target, pull_to_target
 
 
-def supervised_target(
-    teacher_logits: Tensor, initial_student_logits: Tensor, labels: Tensor | None, settings: Settings | None
-) -> Target:
+def supervised_target(outputs: Outputs, settings: Settings | None) -> Target:
     """The row of the model, teacher or initial student, that gives the label most probability."""
     del settings
-    assert labels is not None
-    logits, from_teacher = select_targets(teacher_logits, initial_student_logits, labels)
+    assert outputs.labels is not None
+    logits, from_teacher = select_targets(outputs.teacher_logits, outputs.initial_logits, outputs.labels)
     return Target(logits=logits, from_teacher=from_teacher)
 
 
-def unsupervised_target(
-    teacher_logits: Tensor, initial_student_logits: Tensor, labels: Tensor | None, settings: Settings | None
-) -> Target:
+def unsupervised_target(outputs: Outputs, settings: Settings | None) -> Target:
     """The row of the most confident model, teacher or initial student."""
-    del labels, settings
-    logits, from_teacher = select_targets(teacher_logits, initial_student_logits)
+    del settings
+    logits, from_teacher = select_targets(outputs.teacher_logits, outputs.initial_logits)
     return Target(logits=logits, from_teacher=from_teacher)
 
 

@@ -7,19 +7,14 @@ of their softened probabilities.
 Cost: one forward pass of each teacher over the transfer set.
 """
 
-from torch import Tensor
-
 from limbeck.losses import mean_probabilities
-from limbeck.techniques.record import FrozenTechnique, Settings, Target, pull_to_target
+from limbeck.techniques.record import FrozenTechnique, Outputs, Settings, Target, pull_to_target
 
 
-def teacher_target(
-    teacher_logits: Tensor, initial_student_logits: Tensor, labels: Tensor | None, settings: Settings | None
-) -> Target:
+def teacher_target(outputs: Outputs, settings: Settings | None) -> Target:
     """The teacher's logits, or those of the mean of several teachers' softened probabilities."""
-    del initial_student_logits, labels
     assert settings is not None
-    return Target(logits=mean_probabilities(teacher_logits, temperature=settings.temperature))
+    return Target(logits=mean_probabilities(outputs.teacher_logits, temperature=settings.temperature))
 
 
 KD = FrozenTechnique(

@@ -7,6 +7,7 @@ that learn together. Neither knows about optimisers, batches or devices.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor
 
@@ -52,7 +53,26 @@ def pull_to_target(
     )
 
 
-TargetFn = Callable[[Tensor, Tensor, Tensor | None, Settings | None], Target]
+class Outputs(Protocol):
+    """What the models that do not change say about the transfer set, each computed when first asked for."""
+
+    @property
+    def teacher_logits(self) -> Tensor:
+        """[teachers, samples, classes]."""
+        ...
+
+    @property
+    def initial_logits(self) -> Tensor:
+        """Of the student before the transfer, [samples, classes]."""
+        ...
+
+    @property
+    def labels(self) -> Tensor | None:
+        """[samples], None when the transfer set is unlabelled."""
+        ...
+
+
+TargetFn = Callable[[Outputs, Settings | None], Target]
 FrozenLossFn = Callable[[Tensor, Tensor | None, Tensor | None, Settings | None], Tensor]
 MutualLossFn = Callable[[Sequence[Tensor], Tensor], list[Tensor]]
 
@@ -69,8 +89,7 @@ class FrozenTechnique:
         cost: Forward passes beyond training the student.
         needs_labels: Whether it can work on labelled samples only.
         defaults: Settings when nothing is tuned, None when there is nothing to set.
-        target_fn: (logits [teachers, samples, classes], initial-student logits [samples, classes], labels,
-            settings) to the target; None without a teacher.
+        target_fn: (outputs of the frozen models, settings) to the target; None without a teacher.
         loss_fn: (student logits, target logits, labels, settings) to one number per sample.
     """
 

@@ -1,0 +1,1 @@
+"""The command line; it knows nothing the library does not offer."""

@@ -1,0 +1,68 @@
+"""The command line: it parses, calls the library, prints, and turns errors into one sentence and a status.
+
+Exit status: 0 done, 1 failed, 2 wrong input. With `--json` one object goes to stdout; all else to stderr.
+"""
+
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+import typer
+
+from limbeck.cli.doctor import doctor
+from limbeck.cli.partition import partition
+from limbeck.cli.report import report
+from limbeck.cli.study import study
+from limbeck.core.errors import InputError, RunError
+
+app = typer.Typer(
+    name="limbeck",
+    help="Move knowledge between classifiers that were trained apart, and measure what it is worth.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(study)
+app.command()(partition)
+app.command()(report)
+app.command()(doctor)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its status.
+
+    Args:
+        arguments: Words after the program's name; None for those it was called with.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(_run(arguments))
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    del number, frame
+    raise KeyboardInterrupt
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        status = app(args=arguments, standalone_mode=False)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.UsageError as error:
+        return _complain(f"{error.format_message()} `limbeck --help` lists commands and options.", 2)
+    except InputError as error:
+        return _complain(str(error), 2)
+    except RunError as error:
+        return _complain(str(error), 1)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        return _complain("Interrupted. What is finished is kept; run the same command again to go on.", 1)
+    return status if isinstance(status, int) else 0
+
+
+def _complain(sentence: str, status: int) -> int:
+    print(f"limbeck: {sentence}", file=sys.stderr)  # noqa: T201
+    return status

@@ -1,0 +1,26 @@
+"""`limbeck report`: build or open the report of a study."""
+
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from limbeck.cli.output import make_console, print_json
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder of a study.")],
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> int:
+    """Build the report of a study again, and open it."""
+    from limbeck import report as reports
+
+    page = reports.build(folder)
+    make_console().print(f"Report: {page}", soft_wrap=True)
+    if as_json:
+        print_json({"report": str(page)})
+    if open_page:
+        webbrowser.open(page.resolve().as_uri())
+    return 0

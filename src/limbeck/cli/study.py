@@ -1,0 +1,102 @@
+"""`limbeck study`: run or resume a study and write its report."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from limbeck.cli.output import make_console, print_json
+from limbeck.cli.progress import ProgressDisplay
+from limbeck.core.errors import RunError
+
+if TYPE_CHECKING:
+    from limbeck.study import StudyOutcome
+
+DEFAULT_FOLDER = Path("limbeck-studies")
+
+
+def study(
+    spec: Annotated[
+        str, typer.Argument(help="A YAML file, or a built-in study: quickstart or fashion-mnist.")
+    ] = "quickstart",
+    out: Annotated[
+        Path | None, typer.Option(help=f"Folder of the study. [default: {DEFAULT_FOLDER}/NAME]")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder with a copy of the data set the spec names.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Worker processes. [default: one per core, one on a GPU]")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+    print_spec: Annotated[
+        bool, typer.Option("--print-spec", help="Print the spec as YAML and do nothing else.")
+    ] = False,
+) -> int:
+    """Run or resume a comparison study and write its report.
+
+    The same command again does only what is missing.
+    """
+    from limbeck import report
+    from limbeck.study import load_spec, run_study
+
+    loaded = load_spec(spec)
+    if print_spec:
+        sys.stdout.write(loaded.to_yaml())
+        return 0
+    console = make_console()
+    folder = out or DEFAULT_FOLDER / loaded.name
+    with ProgressDisplay(console, loaded.name) as display:
+        try:
+            outcome = run_study(
+                loaded,
+                out=folder,
+                data_dir=data_dir,
+                workers=workers,
+                device=device,
+                progress_fn=display.show,
+            )
+        except KeyboardInterrupt as error:
+            raise _explain_interrupt(display) from error
+    page = report.build(folder)
+    if as_json:
+        print_json(_to_json(outcome, page))
+    console.print(
+        f"{loaded.name}: {outcome.runs_total} runs, {outcome.runs_done} done now, "
+        f"{outcome.runs_skipped} were done before. Report: {page}",
+        soft_wrap=True,
+    )
+    if outcome.errors:
+        raise _explain_failures(outcome)
+    return 0
+
+
+def _to_json(outcome: "StudyOutcome", page: Path) -> dict[str, str | int]:
+    return {
+        "report": str(page),
+        "results": str(outcome.results),
+        "store": str(outcome.store),
+        "runs_total": outcome.runs_total,
+        "runs_done": outcome.runs_done,
+        "runs_skipped": outcome.runs_skipped,
+        "runs_failed": len(outcome.errors),
+    }
+
+
+def _explain_interrupt(display: ProgressDisplay) -> RunError:
+    progress = display.last
+    finished = 0 if progress is None else progress.skipped + progress.done
+    total = "" if progress is None else f" of {progress.total}"
+    return RunError(
+        f"Interrupted: {finished}{total} runs are finished and kept. Run the same command again to go on."
+    )
+
+
+def _explain_failures(outcome: "StudyOutcome") -> RunError:
+    run_id, reason = next(iter(outcome.errors.items()))
+    return RunError(
+        f"{len(outcome.errors)} of {outcome.runs_total} runs failed, first {run_id}: {reason.rstrip('.')}. "
+        "The report covers the others; run the same command again to retry."
+    )

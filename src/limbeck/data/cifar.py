@@ -1,0 +1,195 @@
+"""CIFAR-10 and CIFAR-100: 60,000 colour images of 32 x 32 pixels, from the binary version or from parquet.
+
+The Python version, which torchvision reads, is pickled: reading it could run any code, so it is never read.
+
+References:
+    A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009; the format's description at
+    https://www.cs.toronto.edu/~kriz/cifar.html.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from limbeck.core.errors import require
+from limbeck.data.damage import damaged, explain_damage
+from limbeck.data.data_set import DataSet, make_data_set
+from limbeck.data.download import RemoteFile, download_file, stage_files, unpack_files
+from limbeck.data.lookup import Lookup, Origin, find_data_set, list_folders
+from limbeck.data.samples import Samples
+
+IMAGE_SHAPE = (3, 32, 32)
+IMAGE_BYTES = 3 * 32 * 32
+CIFAR10_NAMES = "airplane automobile bird cat deer dog frog horse ship truck"
+CIFAR100_NAMES = """
+apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can
+castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin
+elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard
+lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear
+pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal
+shark shrew skunk skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank
+telephone television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BinaryLayout:
+    """How one of the two data sets is stored in its binary version.
+
+    Attributes:
+        name: The source.
+        folder: Where the archive puts the files.
+        pickled_folder: Where the Python version's archive puts its files.
+        archive: The binary version on the network.
+        train_files: The training files, in order.
+        test_file: The test file.
+        records_per_file: How many images a training file holds; the test file holds 10,000.
+        label_bytes: Bytes before each image; the last of them is the label.
+        class_names: One name per label.
+    """
+
+    name: str
+    folder: str
+    pickled_folder: str
+    archive: RemoteFile
+    train_files: tuple[str, ...]
+    test_file: str
+    records_per_file: int
+    label_bytes: int
+    class_names: tuple[str, ...]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Every file of the data set."""
+        return (*self.train_files, self.test_file)
+
+
+CIFAR10 = BinaryLayout(
+    name="cifar10",
+    folder="cifar-10-batches-bin",
+    pickled_folder="cifar-10-batches-py",
+    archive=RemoteFile(
+        url="https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", md5="c32a1d4ab5d03f1284b67883e8d87530"
+    ),
+    train_files=tuple(f"data_batch_{batch}.bin" for batch in range(1, 6)),
+    test_file="test_batch.bin",
+    records_per_file=10_000,
+    label_bytes=1,
+    class_names=tuple(CIFAR10_NAMES.split()),
+)
+CIFAR100 = BinaryLayout(
+    name="cifar100",
+    folder="cifar-100-binary",
+    pickled_folder="cifar-100-python",
+    archive=RemoteFile(
+        url="https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz", md5="03b5dce01913d631647c71ecec9e9cb8"
+    ),
+    train_files=("train.bin",),
+    test_file="test.bin",
+    records_per_file=50_000,
+    label_bytes=2,
+    class_names=tuple(CIFAR100_NAMES.split()),
+)
+
+
+def load_cifar(lookup: Lookup, *, layout: BinaryLayout) -> DataSet:
+    """50,000 training and 10,000 test images, uint8 [n, 3, 32, 32].
+
+    Images re-encoded as JPEG lose detail, and models accuracy: they load as ``<name>-jpeg``.
+
+    Raises:
+        InputError: When the files are nowhere, damaged, or another data set.
+    """
+    origin = Origin(
+        read_fn=partial(read_below, layout=layout),
+        fetch_fn=partial(fetch, layout=layout),
+        explain_fn=partial(explain_missing, layout=layout),
+        remedy=(
+            f"Unpack the binary version ({layout.archive.url}) or put parquet files into a folder and pass "
+            "it as data_dir (--data-dir), or run once with network and without data_dir."
+        ),
+    )
+    return find_data_set(origin, lookup)
+
+
+def read_below(root: Path, *, layout: BinaryLayout) -> DataSet | None:
+    """The data set in the binary version at or below `root`, else in parquet files; None without either."""
+    from limbeck.data.parquet import find_parquet_folder
+
+    for folder in (root / layout.folder, root):
+        if all((folder / name).is_file() for name in layout.files):
+            return read_binary(folder, layout=layout)
+    for folder in (root / layout.name, root):
+        found = find_parquet_folder(folder)
+        if found is not None:
+            return read_parquet(found, layout=layout)
+    return None
+
+
+def read_binary(folder: Path, *, layout: BinaryLayout) -> DataSet:
+    """The data set in the binary files of `folder`."""
+    train = [
+        read_records(folder / name, layout=layout, num_records=layout.records_per_file)
+        for name in layout.train_files
+    ]
+    test = read_records(folder / layout.test_file, layout=layout, num_records=10_000)
+    return make_data_set(layout.name, join_records(train), join_records([test]), layout.class_names)
+
+
+def read_records(path: Path, *, layout: BinaryLayout, num_records: int) -> np.ndarray:
+    """The records of one file, uint8 [num_records, label_bytes + 3072]: labels, red, green and blue plane."""
+    kind = f"a CIFAR file of {num_records} records"
+    record_bytes = layout.label_bytes + IMAGE_BYTES
+    size = path.stat().st_size
+    if size != num_records * record_bytes:
+        raise damaged(path, kind, f"it holds {size} bytes instead of {num_records * record_bytes}")
+    with explain_damage(path, kind):
+        records = np.fromfile(path, dtype=np.uint8).reshape(num_records, record_bytes)
+    highest = int(records[:, layout.label_bytes - 1].max())
+    if highest >= len(layout.class_names):
+        raise damaged(path, kind, f"it holds the label {highest} of {len(layout.class_names)} classes")
+    return records
+
+
+def join_records(parts: Sequence[np.ndarray]) -> Samples:
+    """The samples of records that end in a label byte and an image."""
+    images = np.concatenate([part[:, -IMAGE_BYTES:] for part in parts]).reshape(-1, *IMAGE_SHAPE)
+    labels = np.concatenate([part[:, -IMAGE_BYTES - 1] for part in parts])
+    return Samples(inputs=torch.from_numpy(images), labels=torch.from_numpy(labels))
+
+
+def read_parquet(folder: Path, *, layout: BinaryLayout) -> DataSet:
+    """The data set in the parquet files of `folder`, checked to be this one and renamed where it is JPEG."""
+    from limbeck.data.parquet import holds_jpeg, load_parquet
+
+    data = load_parquet(folder, name=layout.name)
+    num_classes = len(layout.class_names)
+    require(
+        data.input_shape == IMAGE_SHAPE and data.num_classes == num_classes,
+        f"`{layout.name}` has images of shape {IMAGE_SHAPE} in {num_classes} classes",
+        f"{data.input_shape} in {data.num_classes} classes from `{folder}`",
+        "Load another data set by the path of its folder.",
+    )
+    return replace(data, name=f"{layout.name}-jpeg") if holds_jpeg(folder) else data
+
+
+def fetch(folder: Path, *, layout: BinaryLayout) -> None:
+    """Download the binary version and unpack its files below `folder`."""
+    with stage_files(folder / layout.folder) as staging:
+        archive = download_file(layout.archive, staging)
+        unpack_files(archive, staging, names=layout.files)
+        archive.unlink()
+
+
+def explain_missing(roots: Sequence[Path], *, layout: BinaryLayout) -> str:
+    """The missing file, the folders that were searched, and a word on the pickled version if it is there."""
+    folders = [folder for root in roots for folder in (root / layout.folder, root)]
+    fewest = min(([name for name in layout.files if not (f / name).is_file()] for f in folders), key=len)
+    needed = f"`{layout.name}` needs the file `{fewest[0]}` or parquet files"
+    pickled = [root / layout.pickled_folder for root in roots if (root / layout.pickled_folder).is_dir()]
+    warning = f" (`{pickled[0]}` is the Python version: pickled, therefore never read)" if pickled else ""
+    return f"{needed}, looked for in {list_folders(folders)}{warning}"

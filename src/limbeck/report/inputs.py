@@ -1,0 +1,194 @@
+"""A study's folder as values: read once, checked, put into reading order."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from limbeck.core.errors import InputError, enumerate_words
+from limbeck.report.wording import START_LABELS, TECHNIQUE_LABELS, order_known
+
+STUDY_FILE = "study.json"
+STUDY_KEYS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("name", "spec", "spec_hash", "command", "commit", "versions"), ()),
+    **dict.fromkeys(("started", "finished", "seconds", "elapsed_seconds", "workers"), ()),
+    **dict.fromkeys(("scenarios", "targets"), ()),
+    "data": ("name", "fingerprint", "num_train", "num_validation", "num_test", "class_names"),
+    "hardware": ("cpu", "cores", "device"),
+    "runs": ("total", "done", "skipped", "failed"),
+}
+SCENARIO_KEYS = ("scenario", "label", "seed", "num_clients", "partition")
+PARTITION_KEYS = ("hash", "histogram", "sizes", "mean_divergence")
+TEXT, REAL, WHOLE = pl.String(), pl.Float64(), pl.Int64()
+REALS = pl.List(pl.Float64)
+
+RESULTS_SCHEMA: dict[str, pl.DataType] = {
+    **dict.fromkeys(("run_id", "scenario", "strategy", "parameters", "partition_hash"), TEXT),
+    **dict.fromkeys(("num_clients", "seed", "student_client", "teacher_client"), WHOLE),
+    **dict.fromkeys(("student_arch", "teacher_arch", "student_run_id", "teacher_run_id"), TEXT),
+    **dict.fromkeys(("transfer_set", "technique", "role"), TEXT),
+    **dict.fromkeys(("temperature", "weight", "validation_before", "validation_after"), REAL),
+    **dict.fromkeys(("accuracy_before", "accuracy_after", "gain", "forgetting"), REAL),
+    **dict.fromkeys(("positive_flips", "negative_flips", "num_test_samples"), WHOLE),
+    **dict.fromkeys(("teacher_accuracy", "share_from_teacher"), REAL),
+    **dict.fromkeys(("class_accuracy_before", "class_accuracy_after"), REALS),
+    "seconds": REAL,
+}
+GRID_SCHEMA: dict[str, pl.DataType] = {
+    **dict.fromkeys(("run_id", "scenario"), TEXT),
+    **dict.fromkeys(("seed", "student_client", "teacher_client"), WHOLE),
+    **dict.fromkeys(("student_arch", "teacher_arch", "transfer_set"), TEXT),
+    **dict.fromkeys(("temperature", "weight", "validation_before", "validation_after"), REAL),
+    **dict.fromkeys(("accuracy_before", "accuracy_after", "gain", "forgetting", "seconds"), REAL),
+}
+FEDERATION_SCHEMA: dict[str, pl.DataType] = {
+    **dict.fromkeys(("run_id", "scenario", "strategy", "parameters", "partition_hash"), TEXT),
+    **dict.fromkeys(("seed", "num_clients"), WHOLE),
+    **dict.fromkeys(("arch", "start"), TEXT),
+    "round": WHOLE,
+    **dict.fromkeys(("accuracy", "bytes_sent", "seconds"), REAL),
+    **dict.fromkeys(("start_bytes", "start_seconds", "pretrain_seconds"), REAL),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """Everything a report is made from.
+
+    Attributes:
+        about: The content of ``study.json``: data, hardware, versions, scenarios, targets, runs.
+        results: One row per transfer, ordered by scenario, technique and seed.
+        grid: One row per tried (temperature, weight), ordered by scenario; may have no rows.
+        federation: One row per federated run and round, ordered by scenario and start; may have no rows.
+    """
+
+    about: Mapping[str, Any]
+    results: pl.DataFrame
+    grid: pl.DataFrame
+    federation: pl.DataFrame
+
+    def label_scenario(self, scenario: str) -> str:
+        """The scenario's name for a reader; its own name when the study does not list it."""
+        labels = {entry["scenario"]: str(entry["label"]) for entry in self.about["scenarios"]}
+        return labels.get(scenario, scenario)
+
+
+def read_study(folder: Path) -> Study:
+    """The study stored in `folder`, with its tables in reading order.
+
+    Raises:
+        InputError: When a file is missing or damaged; the message names it.
+    """
+    about = read_about(folder)
+    results = read_table(folder, "results.parquet", RESULTS_SCHEMA)
+    grid = read_table(folder, "grid.parquet", GRID_SCHEMA)
+    federation = read_table(folder, "federation.parquet", FEDERATION_SCHEMA)
+    return Study(
+        about=about,
+        results=order_rows(results, about, "technique", tuple(TECHNIQUE_LABELS)),
+        grid=order_rows(grid, about, "transfer_set", ("student", "teacher", "proxy")),
+        federation=order_rows(federation, about, "start", tuple(START_LABELS)),
+    )
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """The content of the folder's ``study.json``.
+
+    Raises:
+        InputError: When the file is missing, is not JSON, or lacks a key.
+    """
+    path = require_file(folder, STUDY_FILE)
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise damaged(path, str(error)) from error
+    absent = list_absent_keys(about)
+    if absent:
+        raise damaged(path, f"no {enumerate_words(absent)}")
+    return about
+
+
+def list_absent_keys(about: Any) -> list[str]:
+    """The keys that ``study.json`` must have and `about` lacks, with dots between the levels."""
+    absent = _absent(about, tuple(STUDY_KEYS), "")
+    for key, inner in STUDY_KEYS.items():
+        if inner and key not in absent:
+            absent += _absent(about[key], inner, f"{key}.") if isinstance(about, dict) else []
+    entries = about.get("scenarios", []) if isinstance(about, dict) else []
+    for number, entry in enumerate(entries):
+        lacks = _absent(entry, SCENARIO_KEYS, f"scenarios[{number}].")
+        absent += lacks or _absent(entry["partition"], PARTITION_KEYS, f"scenarios[{number}].partition.")
+    return absent
+
+
+def read_table(folder: Path, name: str, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """The columns of `schema` from one parquet file, cast to its types.
+
+    Raises:
+        InputError: When the file is missing, is not parquet, lacks a column or holds another type.
+    """
+    path = require_file(folder, name)
+    try:
+        frame = pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise damaged(path, str(error)) from error
+    absent = [column for column in schema if column not in frame.columns]
+    if absent:
+        raise damaged(path, f"no column {enumerate_words(absent)}")
+    try:
+        return frame.select(pl.col(column).cast(dtype) for column, dtype in schema.items())
+    except pl.exceptions.PolarsError as error:
+        raise damaged(path, str(error)) from error
+
+
+def require_file(folder: Path, name: str) -> Path:
+    """The path of a file that a study's folder must have.
+
+    Raises:
+        InputError: When it is not there.
+    """
+    path = folder / name
+    if not path.is_file():
+        raise InputError(
+            f"`{name}` must lie in the study's folder, but `{folder}` has none. "
+            "Run `limbeck study` again: finished runs are kept."
+        )
+    return path
+
+
+def damaged(path: Path, reason: str) -> InputError:
+    """The error that says which file cannot be read, why, and what to do."""
+    first_line = reason.strip().splitlines()[0] if reason.strip() else "unreadable"
+    return InputError(
+        f"`{path}` must be a whole file written by limbeck, but got a damaged one ({first_line}). "
+        "Run `limbeck study` again: finished runs are kept."
+    )
+
+
+def order_rows(
+    frame: pl.DataFrame, about: Mapping[str, Any], column: str, known: tuple[str, ...]
+) -> pl.DataFrame:
+    """`frame` in reading order: scenarios as the study lists them, then `column` by `known`, then seeds."""
+    scenarios = tuple(dict.fromkeys(entry["scenario"] for entry in about["scenarios"]))
+    return (
+        frame.with_columns(
+            rank_names(frame, "scenario", scenarios).alias("_scenario"),
+            rank_names(frame, column, known).alias("_column"),
+        )
+        .sort("_scenario", "_column", "seed", maintain_order=True)
+        .drop("_scenario", "_column")
+    )
+
+
+def rank_names(frame: pl.DataFrame, column: str, known: tuple[str, ...]) -> pl.Series:
+    """Each row's place of `column` in the order of `order_known`."""
+    names = frame[column].to_list()
+    places = {name: place for place, name in enumerate(order_known(names, known))}
+    return pl.Series([places[name] for name in names], dtype=pl.Int64)
+
+
+def _absent(record: Any, keys: tuple[str, ...], prefix: str) -> list[str]:
+    return [f"{prefix}{key}" for key in keys if not isinstance(record, dict) or key not in record]

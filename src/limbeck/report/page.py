@@ -1,0 +1,189 @@
+"""The report: one page that opens offline and says what a study found, with every number's run id."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from limbeck.core.files import write_text
+from limbeck.report.cases import list_cases
+from limbeck.report.embed import render
+from limbeck.report.headline import write_headline, write_tiles
+from limbeck.report.inputs import Study, read_study
+from limbeck.report.pictures import (
+    key_classes,
+    key_starts,
+    picture_class_changes,
+    picture_curves,
+    picture_partitions,
+    picture_surfaces,
+    picture_techniques,
+    picture_worth,
+)
+from limbeck.report.tables import (
+    Table,
+    tabulate_details,
+    tabulate_forgetting,
+    tabulate_rounds,
+    tabulate_techniques,
+    tabulate_worth,
+)
+from limbeck.report.traces import trace_federation, trace_grid, trace_transfers
+from limbeck.report.wording import text_moment, text_seconds
+
+REPORT_FILE = "report.html"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """The tables of all runs of one scenario."""
+
+    label: str
+    num_rows: int
+    tables: tuple[Table, ...]
+
+
+def build(folder: Path) -> Path:
+    """Write ``report.html`` into a study's folder.
+
+    Args:
+        folder: Holds ``study.json``, ``results.parquet``, ``grid.parquet`` and ``federation.parquet``.
+
+    Returns:
+        The page's path. It holds everything it shows and asks for nothing from elsewhere.
+
+    Raises:
+        InputError: When one of the files is missing or damaged.
+        RunError: When the page cannot be written.
+    """
+    study = read_study(Path(folder))
+    path = Path(folder) / REPORT_FILE
+    write_text(path, render("report.html.j2", **describe_page(study)))
+    return path
+
+
+def describe_page(study: Study) -> dict[str, Any]:
+    """Everything the page's template shows."""
+    cases, worth = list_cases(study), tabulate_worth(study)
+    has_results, has_federation = study.results.height > 0, study.federation.height > 0
+    return {
+        "about": study.about,
+        "finished": text_moment(str(study.about["finished"])),
+        "facts": describe_facts(study.about),
+        "scenarios": describe_scenarios(study.about),
+        "spec": json.dumps(study.about["spec"], indent=2, ensure_ascii=False),
+        "sentences": write_headline(study),
+        "tiles": write_tiles(study),
+        "num_seeds": len({entry["seed"] for entry in study.about["scenarios"]}),
+        "partitions": picture_partitions(study),
+        "class_keys": key_classes(study.about["data"]["class_names"]),
+        "techniques": tabulate_techniques(study) if has_results else None,
+        "technique_pictures": picture_techniques(study, cases),
+        "details": tabulate_details(study) if has_results else None,
+        "worth": worth if worth.rows else None,
+        "worth_picture": picture_worth(study) if worth.rows else None,
+        "surfaces": picture_surfaces(study, cases),
+        "forgetting": tabulate_forgetting(study) if has_results else None,
+        "class_pictures": picture_class_changes(study, cases),
+        "curves": picture_curves(study),
+        "start_keys": key_starts(study.federation),
+        "goals": [tabulate_rounds(study, target) for target in study.about["targets"]]
+        if has_federation
+        else [],
+        "traces": trace_runs(study),
+    }
+
+
+def describe_facts(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What was run, as pairs of a name and its value."""
+    data, runs, hardware = about["data"], about["runs"], about["hardware"]
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    memory = f", {hardware['memory_gib']:.0f} GiB" if hardware.get("memory_gib") is not None else ""
+    facts = [
+        ("Data", f"{data['name']}, {len(data['class_names'])} classes"),
+        (
+            "Samples",
+            f"{data['num_train']:,} train, {data['num_validation']:,} validation, {data['num_test']:,} test"
+            + (f", {data['num_proxy']:,} proxy" if data.get("num_proxy") else ""),
+        ),
+        ("Data fingerprint", str(data["fingerprint"])),
+        ("Study hash", str(about["spec_hash"])),
+        (
+            "Runs",
+            f"{runs['total']:,} in all: {runs['done']:,} done, {runs['skipped']:,} kept from before, "
+            f"{runs['failed']:,} failed",
+        ),
+        (
+            "Time",
+            f"{text_seconds(about['elapsed_seconds'])} elapsed with {about['workers']} workers, "
+            f"{text_seconds(about['seconds'])} of computing",
+        ),
+        ("Started", text_moment(str(about["started"]))),
+        ("Finished", text_moment(str(about["finished"]))),
+        ("Hardware", f"{hardware['cpu']}, {hardware['cores']} cores{memory}, {hardware['device']}"),
+        ("Versions", versions),
+        ("Commit", str(about["commit"] or "not known")),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def describe_scenarios(about: Mapping[str, Any]) -> Table:
+    """The partitions of the study: one row per scenario and seed."""
+    entries = {
+        (entry["scenario"], entry["seed"], entry["partition"]["hash"]): entry for entry in about["scenarios"]
+    }
+    parts: dict[tuple[Any, ...], list[str]] = {}
+    for entry in about["scenarios"]:
+        key = (entry["scenario"], entry["seed"], entry["partition"]["hash"])
+        parts.setdefault(key, []).append(str(entry.get("part", "transfer")))
+    rows = [
+        (
+            entry["label"],
+            " and ".join(dict.fromkeys(parts[key])),
+            str(entry["seed"]),
+            str(entry["num_clients"]),
+            _text_range(entry["partition"]["sizes"]),
+            f"{entry['partition']['mean_divergence']:.3f}",
+            str(entry["partition"]["hash"]),
+        )
+        for key, entry in entries.items()
+    ]
+    return Table(
+        caption="How each scenario and seed divided the training samples between the clients.",
+        columns=("Scenario", "Part", "Seed", "Clients", "Samples per client", "Mean divergence", "Hash"),
+        rows=tuple(rows),
+        num_labels=2,
+        is_grouped=True,
+    )
+
+
+def trace_runs(study: Study) -> list[Trace]:
+    """All rows of the study by scenario, with their run ids."""
+    scenarios = dict.fromkeys(
+        [
+            *study.results["scenario"].to_list(),
+            *study.grid["scenario"].to_list(),
+            *study.federation["scenario"].to_list(),
+        ]
+    )
+    traces = []
+    for scenario in scenarios:
+        candidates = (
+            trace_transfers(study, scenario),
+            trace_grid(study, scenario),
+            trace_federation(study, scenario),
+        )
+        tables = tuple(table for table in candidates if table.rows)
+        traces.append(
+            Trace(
+                label=study.label_scenario(scenario),
+                num_rows=sum(len(table.rows) for table in tables),
+                tables=tables,
+            )
+        )
+    return traces
+
+
+def _text_range(sizes: Sequence[int]) -> str:
+    return f"{min(sizes, default=0):,} to {max(sizes, default=0):,}"

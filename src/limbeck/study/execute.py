@@ -1,0 +1,287 @@
+"""Doing one run: from its configuration, the data and the models of earlier runs to its result."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from limbeck import federate, models
+from limbeck.core.seeds import derive_seed
+from limbeck.data import DataSet, Normalization, measure_normalization, normalize
+from limbeck.engine import (
+    Case,
+    Training,
+    accuracy,
+    class_accuracy,
+    measure_change,
+    predict,
+    pretrain,
+    transfer,
+)
+from limbeck.partition import Partition
+from limbeck.study.plan import PartName, Run, transfer_ids
+from limbeck.study.spec import ScenarioPart, StudySpec
+from limbeck.study.splits import Reserved, reserve, split_between_clients
+from limbeck.techniques import Settings, get_technique
+
+MODELS_FOLDER = "models"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A model's predicted classes.
+
+    Attributes:
+        validation: On the validation samples.
+        test: On the test samples.
+    """
+
+    validation: np.ndarray
+    test: np.ndarray
+
+
+@dataclass
+class Workbench:
+    """Everything runs share, made when first needed and kept: samples on the device, models, predictions.
+
+    Attributes:
+        spec: The study.
+        data: Its data set.
+        folder: Where the study's models are.
+        device: Where the arithmetic happens.
+    """
+
+    spec: StudySpec
+    data: DataSet
+    folder: Path
+    device: torch.device
+    normalization: Normalization = field(init=False)
+    reserved: Reserved = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.normalization = measure_normalization(self.data.train)
+        self.reserved = reserve(self.spec.data, self.data.labels)
+        self.partition: Callable[[PartName, str, int], Partition] = lru_cache(8)(self._partition)
+        self.evaluation_inputs: Callable[[], tuple[Tensor, Tensor]] = lru_cache(1)(self._evaluation_inputs)
+        self.model: Callable[[str], nn.Module] = lru_cache(32)(self._model)
+        self.predictions: Callable[[str], Predictions] = lru_cache(32)(self._predictions)
+        self.case: Callable[..., Case] = lru_cache(2)(self._case)
+
+    @property
+    def validation_labels(self) -> np.ndarray:
+        """True classes of the validation samples."""
+        return self.data.labels[self.reserved.validation]
+
+    @property
+    def test_labels(self) -> np.ndarray:
+        """True classes of the test samples."""
+        return self.data.test.labels.numpy()
+
+    def samples(self, ids: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Normalised inputs and labels of training samples, on the device."""
+        samples = self.data.subset(ids).to(self.device)
+        return normalize(samples.inputs, self.normalization), samples.labels
+
+    def predict(self, model: nn.Module) -> Predictions:
+        """What a model says about the validation and test samples."""
+        validation, test = self.evaluation_inputs()
+        return Predictions(validation=predict(model, validation), test=predict(model, test))
+
+    def model_folder(self, run_id: str) -> Path:
+        """Where the model of a run is saved."""
+        return self.folder / MODELS_FOLDER / run_id
+
+    def known_classes(self, partition: Partition, client: int) -> list[int]:
+        """The classes among a client's own samples."""
+        return np.unique(self.data.labels[partition.indices[client]]).tolist()
+
+    def new_model(self, arch: str, seed: int) -> nn.Module:
+        """An untrained model for this data, on the device."""
+        model = models.build(
+            arch, input_shape=self.data.input_shape, num_classes=self.data.num_classes, seed=seed
+        )
+        return model.to(self.device)
+
+    def _evaluation_inputs(self) -> tuple[Tensor, Tensor]:
+        validation, _ = self.samples(self.reserved.validation)
+        return validation, normalize(self.data.test.to(self.device).inputs, self.normalization)
+
+    def _partition(self, part_name: PartName, scenario_name: str, seed: int) -> Partition:
+        part = self.spec.transfer if part_name == "transfer" else self.spec.federated
+        assert part is not None
+        scenarios: dict[str, ScenarioPart] = {scenario.name: scenario for scenario in part.scenarios}
+        return split_between_clients(
+            self.reserved,
+            self.data.labels,
+            scenarios[scenario_name],
+            train_samples=part.train_samples,
+            seed=seed,
+        )
+
+    def _model(self, run_id: str) -> nn.Module:
+        model, _ = models.load(self.model_folder(run_id))
+        return model.to(self.device)
+
+    def _predictions(self, run_id: str) -> Predictions:
+        return self.predict(self.model(run_id))
+
+    def _case(
+        self,
+        student: str,
+        teacher: str,
+        part_name: PartName,
+        scenario: str,
+        seed: int,
+        pair: tuple[int, int],
+        transfer_set: Any,
+    ) -> Case:
+        ids = transfer_ids(self.reserved, self.partition(part_name, scenario, seed), pair, transfer_set)
+        inputs, labels = self.samples(ids)
+        return Case(
+            student=self.model(student),
+            teachers=[self.model(teacher)],
+            inputs=inputs,
+            labels=None if transfer_set == "proxy" else labels,
+        )
+
+
+def execute(run: Run, bench: Workbench) -> dict[str, Any]:
+    """Do a run.
+
+    Returns:
+        Its result, ready for JSON: the same for the same run, but for its seconds.
+
+    Raises:
+        InputError, RunError: When it cannot be done; the message says why.
+    """
+    functions = {"pretrain": _execute_pretrain, "transfer": _execute_transfer, "federate": _execute_federate}
+    return functions[run.kind](run, bench)
+
+
+def _execute_pretrain(run: Run, bench: Workbench) -> dict[str, Any]:
+    config = run.config
+    partition = bench.partition(config["part"], config["scenario"], config["seed"])
+    client = config["client"]
+    inputs, labels = bench.samples(partition.indices[client])
+    model = bench.new_model(config["arch"], _initial_seed(config, client))
+    training = Training(**config["training"])
+    trained = pretrain(
+        model, inputs, labels, training=training, seed=derive_seed(config["seed"], "pretrain", client)
+    )
+    said = bench.predict(model)
+    result = {
+        "accuracy": accuracy(said.test, bench.test_labels),
+        "validation_accuracy": accuracy(said.validation, bench.validation_labels),
+        "class_accuracy": class_accuracy(said.test, bench.test_labels, num_classes=bench.data.num_classes),
+        "known_classes": bench.known_classes(partition, client),
+        "num_samples": len(labels),
+        "seconds": trained.seconds,
+    }
+    card = models.Card(
+        arch=config["arch"],
+        input_shape=tuple(bench.data.input_shape),
+        class_names=bench.data.class_names,
+        mean=bench.normalization.mean,
+        std=bench.normalization.std,
+        data_fingerprint=bench.data.fingerprint,
+        training={**training.to_dict(), "run": run.id, "partition": config["partition"], "client": client},
+        accuracies={"test": result["accuracy"], "validation": result["validation_accuracy"]},
+    )
+    saved = models.save(model, card, bench.model_folder(run.id))
+    return {**result, "weights_hash": saved.weights_hash}
+
+
+def _initial_seed(config: dict[str, Any], client: int) -> int:
+    """Clients that federate begin with common weights; models that only meet in a transfer do not."""
+    if config["part"] == "federated":
+        return derive_seed(config["seed"], "initial")
+    return derive_seed(config["seed"], "initial", client)
+
+
+def _execute_transfer(run: Run, bench: Workbench) -> dict[str, Any]:
+    config = run.config
+    pair = tuple(config["pair"])
+    place = (config["part"], config["scenario"], config["seed"])
+    case = bench.case(config["student"], config["teacher"], *place, pair, config["transfer_set"])
+    settings = None
+    if config["temperature"] is not None:
+        settings = Settings(temperature=config["temperature"], weight=config["weight"])
+    outcome = transfer(
+        case,
+        technique=get_technique(config["technique"]),
+        settings=settings,
+        training=Training(**config["training"]),
+        seed=derive_seed(config["seed"], "transfer", *pair),
+    )
+    partition = bench.partition(*place)
+    changes = [_measure(bench, partition, outcome.student, config["student"], pair[0])]
+    changes += [_measure(bench, partition, peer, config["teacher"], pair[1]) for peer in outcome.peers]
+    return {
+        "models": changes,
+        "share_from_teacher": outcome.share_from_teacher,
+        "loss": outcome.trained.losses[-1][0] if outcome.trained.losses else None,
+        "seconds": outcome.trained.seconds,
+    }
+
+
+def _measure(
+    bench: Workbench, partition: Partition, model: nn.Module, before_run: str, client: int
+) -> dict[str, Any]:
+    before, after = bench.predictions(before_run), bench.predict(model)
+    change = measure_change(
+        before.test,
+        after.test,
+        bench.test_labels,
+        known_classes=bench.known_classes(partition, client),
+        num_classes=bench.data.num_classes,
+    )
+    return {
+        "validation_before": accuracy(before.validation, bench.validation_labels),
+        "validation_after": accuracy(after.validation, bench.validation_labels),
+        **asdict(change),
+    }
+
+
+def _execute_federate(run: Run, bench: Workbench) -> dict[str, Any]:
+    config, part = run.config, bench.spec.federated
+    assert part is not None
+    partition = bench.partition("federated", config["scenario"], config["seed"])
+    clients = []
+    for index, ids in enumerate(partition.indices):
+        inputs, labels = bench.samples(ids)
+        clients.append(federate.Client(index=index, inputs=inputs, labels=labels))
+    consolidation = federate.Consolidation(
+        initial=bench.new_model(config["arch"], _initial_seed(config, 0)),
+        clients=clients,
+        models=[bench.model(client) for client in config["clients"]],
+        score_fn=lambda model: accuracy(
+            predict(model, bench.evaluation_inputs()[0]), bench.validation_labels
+        ),
+        technique=get_technique(part.distil.technique),
+        settings=part.distil.settings,
+        training=part.distil.training,
+        seed=config["seed"],
+    )
+    ledger = federate.Ledger()
+    start = federate.make_start(config["start"], consolidation, ledger)
+    rounds = federate.run_fedavg(
+        start.model,
+        clients,
+        rounds=config["rounds"],
+        training=Training(**config["local"]),
+        accuracy_fn=lambda model: accuracy(predict(model, bench.evaluation_inputs()[1]), bench.test_labels),
+        ledger=ledger,
+        seed=config["seed"],
+    )
+    history = [asdict(state) for state in rounds]
+    return {
+        "rounds": history,
+        "start_bytes": start.bytes_sent,
+        "start_seconds": start.seconds,
+        "seconds": start.seconds + history[-1]["seconds"],
+    }

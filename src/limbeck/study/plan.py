@@ -1,0 +1,323 @@
+"""The plan of a study: every run it takes, each known by the hash of its whole configuration."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from limbeck.core.fingerprint import hash_config
+from limbeck.data import DataSet
+from limbeck.engine import Training
+from limbeck.federate import STARTS
+from limbeck.partition import Partition
+from limbeck.study.spec import (
+    TUNED_KD,
+    ArchitecturesPart,
+    FederatedPart,
+    ScenarioPart,
+    StudySpec,
+    TransferPart,
+    TransferScenarioPart,
+    TransferSet,
+)
+from limbeck.study.splits import Reserved, reserve, split_between_clients
+from limbeck.techniques import Settings, get_technique
+
+RUN_FORMAT = 1
+EVALUATION_COST = 0.25
+
+Kind = Literal["pretrain", "transfer", "federate"]
+PartName = Literal["transfer", "federated"]
+SplitKey = tuple[PartName, str, int]
+"""(part of the spec, scenario, seed)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One unit of work whose result is a transaction in the store.
+
+    Attributes:
+        id: Hash of `config`.
+        kind: What is done.
+        config: Everything the result depends on.
+        needs: Ids of the runs whose models it uses.
+        cost: Rough amount of work in samples trained on, for the time left.
+    """
+
+    id: str
+    kind: Kind
+    config: dict[str, Any]
+    needs: tuple[str, ...]
+    cost: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferCell:
+    """All transfers between one pair of models on one transfer set.
+
+    Attributes:
+        scenario: Its scenario.
+        seed: The repetition.
+        pair: (student, teacher) client indices.
+        architectures: Their architectures.
+        transfer_set: Whose samples.
+        student_run: Id of the run that trained the student.
+        teacher_run: Id of the run that trained the teacher.
+        runs: Run id by technique, without `tuned-kd`.
+        grid: Run id by setting of `kd`, what `tuned-kd` chooses from.
+    """
+
+    scenario: TransferScenarioPart
+    seed: int
+    pair: tuple[int, int]
+    architectures: ArchitecturesPart
+    transfer_set: TransferSet
+    student_run: str
+    teacher_run: str
+    runs: dict[str, str]
+    grid: dict[Settings, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FederatedCell:
+    """Federated learning from one start.
+
+    Attributes:
+        scenario: Its scenario.
+        seed: The repetition.
+        start: Name of the start.
+        client_runs: Ids of the runs that trained the clients' models.
+        run: Id of the run.
+    """
+
+    scenario: ScenarioPart
+    seed: int
+    start: str
+    client_runs: tuple[str, ...]
+    run: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Every run of a study in an order in which each comes after what it needs.
+
+    Attributes:
+        runs: By id.
+        transfer_cells: What the rows of the transfer results are made from.
+        federated_cells: What the rows of the federated results are made from.
+        reserved: The samples set aside.
+        partitions: The split of each scenario and seed.
+    """
+
+    runs: dict[str, Run]
+    transfer_cells: tuple[TransferCell, ...]
+    federated_cells: tuple[FederatedCell, ...]
+    reserved: Reserved
+    partitions: dict[SplitKey, Partition]
+
+
+def make_plan(spec: StudySpec, data: DataSet) -> Plan:
+    """List every run of a study.
+
+    Raises:
+        InputError: When the data cannot be split as the spec says.
+    """
+    planner = _Planner(spec=spec, data=data, reserved=reserve(spec.data, data.labels))
+    transfer_cells = tuple(planner.plan_transfers(spec.transfer)) if spec.transfer else ()
+    federated_cells = tuple(planner.plan_federated(spec.federated)) if spec.federated else ()
+    return Plan(
+        runs=planner.runs,
+        transfer_cells=transfer_cells,
+        federated_cells=federated_cells,
+        reserved=planner.reserved,
+        partitions=planner.partitions,
+    )
+
+
+def can_run_on(technique_name: str, transfer_set: TransferSet) -> bool:
+    """Whether a technique can learn from a transfer set: the proxy set has no labels."""
+    return transfer_set != "proxy" or not get_technique(technique_name).needs_labels
+
+
+def settings_on(technique_name: str, transfer_set: TransferSet) -> Settings | None:
+    """A technique's untuned settings; on the unlabelled proxy set the teacher alone counts (w = 1)."""
+    defaults = get_technique(technique_name).defaults
+    if defaults is None or transfer_set != "proxy":
+        return defaults
+    return Settings(temperature=defaults.temperature, weight=1)
+
+
+@dataclass
+class _Planner:
+    """Collects runs; adding the same configuration twice gives one run."""
+
+    spec: StudySpec
+    data: DataSet
+    reserved: Reserved
+    runs: dict[str, Run] = field(default_factory=dict)
+    partitions: dict[SplitKey, Partition] = field(default_factory=dict)
+
+    def plan_transfers(self, part: TransferPart) -> Iterator[TransferCell]:
+        for scenario in part.scenarios:
+            for seed in self.spec.seeds:
+                split_key = self._split("transfer", scenario, part.train_samples, seed)
+                for architectures in part.architectures:
+                    for pair in scenario.list_pairs():
+                        for transfer_set in part.transfer_sets:
+                            yield self._plan_cell(
+                                part, scenario, split_key, architectures, pair, transfer_set
+                            )
+
+    def _plan_cell(
+        self,
+        part: TransferPart,
+        scenario: TransferScenarioPart,
+        split_key: SplitKey,
+        architectures: ArchitecturesPart,
+        pair: tuple[int, int],
+        transfer_set: TransferSet,
+    ) -> TransferCell:
+        student, teacher = pair
+        student_run = self._add_pretrain(scenario, split_key, student, architectures.student, part.pretrain)
+        teacher_run = self._add_pretrain(scenario, split_key, teacher, architectures.teacher, part.pretrain)
+        base = {
+            **self._describe(scenario, split_key),
+            "student": student_run,
+            "teacher": teacher_run,
+            "pair": list(pair),
+            "transfer_set": transfer_set,
+            "proxy_samples": self.spec.data.proxy_samples if transfer_set == "proxy" else 0,
+            "training": part.training.to_dict(),
+        }
+        num_samples = self._count_transfer_samples(split_key, pair, transfer_set)
+
+        def add(technique: str, settings: Settings | None) -> str:
+            config = {**base, "technique": technique, **_settings_config(settings)}
+            models = 2 if technique == "dml" else 1
+            cost = models * (part.training.epochs * num_samples + EVALUATION_COST * self._num_evaluated())
+            return self._add("transfer", config, (student_run, teacher_run), cost)
+
+        runs = {
+            technique: add(technique, settings_on(technique, transfer_set))
+            for technique in part.techniques
+            if technique != TUNED_KD and can_run_on(technique, transfer_set)
+        }
+        points = part.grid.list_points() if part.grid else []
+        grid = {
+            point: add("kd", point)
+            for point in dict.fromkeys(_on_set(point, transfer_set) for point in points)
+        }
+        return TransferCell(
+            scenario=scenario,
+            seed=split_key[2],
+            pair=pair,
+            architectures=architectures,
+            transfer_set=transfer_set,
+            student_run=student_run,
+            teacher_run=teacher_run,
+            runs=runs,
+            grid=grid,
+        )
+
+    def plan_federated(self, part: FederatedPart) -> Iterator[FederatedCell]:
+        for scenario in part.scenarios:
+            for seed in self.spec.seeds:
+                split_key = self._split("federated", scenario, part.train_samples, seed)
+                clients = tuple(
+                    self._add_pretrain(scenario, split_key, client, part.arch, part.pretrain)
+                    for client in range(scenario.num_clients)
+                )
+                for start in part.starts:
+                    yield self._plan_start(part, scenario, split_key, clients, start)
+
+    def _plan_start(
+        self,
+        part: FederatedPart,
+        scenario: ScenarioPart,
+        split_key: SplitKey,
+        clients: tuple[str, ...],
+        start: str,
+    ) -> FederatedCell:
+        used_clients = clients if STARTS[start].needs_models else ()
+        config = {
+            **self._describe(scenario, split_key),
+            "arch": part.arch,
+            "start": start,
+            "clients": list(used_clients),
+            "rounds": part.rounds,
+            "local": part.local.to_dict(),
+            "distil": part.distil.model_dump(mode="json") if STARTS[start].is_distilled else None,
+        }
+        num_samples = sum(map(len, self.partitions[split_key].indices))
+        cost = part.rounds * (part.local.epochs * num_samples + EVALUATION_COST * len(self.data.test))
+        run = self._add("federate", config, used_clients, cost)
+        return FederatedCell(scenario=scenario, seed=split_key[2], start=start, client_runs=clients, run=run)
+
+    def _split(
+        self, part_name: PartName, scenario: ScenarioPart, train_samples: int | None, seed: int
+    ) -> SplitKey:
+        split_key = (part_name, scenario.name, seed)
+        self.partitions[split_key] = split_between_clients(
+            self.reserved, self.data.labels, scenario, train_samples=train_samples, seed=seed
+        )
+        return split_key
+
+    def _describe(self, scenario: ScenarioPart, split_key: SplitKey) -> dict[str, Any]:
+        part_name, _, seed = split_key
+        return {
+            "format": RUN_FORMAT,
+            "data": self.data.fingerprint,
+            "validation": [self.spec.data.validation_samples, self.spec.data.seed],
+            "part": part_name,
+            "scenario": scenario.name,
+            "seed": seed,
+            "partition": self.partitions[split_key].hash,
+        }
+
+    def _add_pretrain(
+        self, scenario: ScenarioPart, split_key: SplitKey, client: int, arch: str, training: Training
+    ) -> str:
+        config = {
+            **self._describe(scenario, split_key),
+            "client": client,
+            "arch": arch,
+            "training": training.to_dict(),
+        }
+        num_samples = len(self.partitions[split_key].indices[client])
+        cost = training.epochs * num_samples + EVALUATION_COST * self._num_evaluated()
+        return self._add("pretrain", config, (), cost)
+
+    def _add(self, kind: Kind, config: dict[str, Any], needs: tuple[str, ...], cost: float) -> str:
+        identified = {"kind": kind, **config}
+        run_id = hash_config(identified)
+        self.runs[run_id] = Run(id=run_id, kind=kind, config=identified, needs=needs, cost=cost)
+        return run_id
+
+    def _count_transfer_samples(
+        self, split_key: SplitKey, pair: tuple[int, int], transfer_set: TransferSet
+    ) -> int:
+        return len(transfer_ids(self.reserved, self.partitions[split_key], pair, transfer_set))
+
+    def _num_evaluated(self) -> int:
+        return len(self.data.test) + len(self.reserved.validation)
+
+
+def transfer_ids(
+    reserved: Reserved, partition: Partition, pair: tuple[int, int], transfer_set: TransferSet
+) -> np.ndarray:
+    """The samples of a transfer set, as indices into the training set."""
+    student, teacher = pair
+    if transfer_set == "proxy":
+        return reserved.proxy
+    return partition.indices[student if transfer_set == "student" else teacher]
+
+
+def _on_set(point: Settings, transfer_set: TransferSet) -> Settings:
+    return point if transfer_set != "proxy" else Settings(temperature=point.temperature, weight=1)
+
+
+def _settings_config(settings: Settings | None) -> dict[str, float | None]:
+    if settings is None:
+        return {"temperature": None, "weight": None}
+    return {"temperature": float(settings.temperature), "weight": float(settings.weight)}

@@ -1,0 +1,198 @@
+"""Local worker processes that do runs, each after the runs it needs.
+
+Workers are separate programs that talk JSON over pipes: nothing is pickled, the caller's own `__main__` is
+not imported again, and a worker that dies takes only the run in its hands with it.
+"""
+
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from limbeck.core.errors import RunError
+from limbeck.study.plan import Run
+
+RUN_LIMIT_SECONDS = 3600
+MAX_ATTEMPTS = 2
+POLL_SECONDS = 1.0
+CLOSE_SECONDS = 5
+LOG_FILE = "workers.log"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkOrder:
+    """What a worker needs to know before its first run.
+
+    Attributes:
+        spec: The study's spec as JSON.
+        data: Path of the data set written for workers.
+        folder: The study's folder.
+        device: Name of the device.
+    """
+
+    spec: dict[str, Any]
+    data: str
+    folder: str
+    device: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """The end of a run: its result, or the reason why there is none."""
+
+    run: Run
+    result: dict[str, Any] | None = None
+    error: str | None = None
+
+
+@dataclass
+class _Worker:
+    process: subprocess.Popen[bytes]
+    run: Run | None = None
+    started: float = 0.0
+
+
+@dataclass
+class Pool:
+    """A number of worker processes. Use as a context manager: leaving it ends them at once."""
+
+    order: WorkOrder
+    num_workers: int
+    _answers: "queue.Queue[tuple[_Worker, bytes]]" = field(default_factory=queue.Queue)
+    _workers: list[_Worker] = field(default_factory=list)
+    _attempts: dict[str, int] = field(default_factory=dict)
+
+    def __enter__(self) -> "Pool":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for worker in self._workers:
+            worker.process.kill()
+        for worker in self._workers:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.process.wait(CLOSE_SECONDS)
+
+    def do(self, runs: Iterable[Run], *, finished: Iterable[str]) -> Iterator[Done]:
+        """Do runs and yield each as it ends. A run whose needs failed is yielded as failed.
+
+        Args:
+            runs: In an order in which each comes after what it needs.
+            finished: Ids of runs that are done already.
+        """
+        waiting = list(runs)
+        done, failed = set(finished), set[str]()
+        while waiting or self._busy():
+            for run in [run for run in waiting if failed.intersection(run.needs)]:
+                waiting.remove(run)
+                failed.add(run.id)
+                yield Done(run=run, error="a run whose model it needs failed")
+            self._hand_out(waiting, done)
+            for end in self._collect():
+                if end.result is None and self._attempts[end.run.id] < MAX_ATTEMPTS and _is_lost(end):
+                    waiting.insert(0, end.run)
+                    continue
+                (failed if end.result is None else done).add(end.run.id)
+                yield end
+
+    def _busy(self) -> list[_Worker]:
+        return [worker for worker in self._workers if worker.run is not None]
+
+    def _hand_out(self, waiting: list[Run], done: set[str]) -> None:
+        while len(self._busy()) < self.num_workers:
+            ready = next((run for run in waiting if done.issuperset(run.needs)), None)
+            if ready is None:
+                return
+            waiting.remove(ready)
+            self._give(self._idle_worker(), ready)
+
+    def _idle_worker(self) -> _Worker:
+        idle = next((worker for worker in self._workers if worker.run is None), None)
+        return idle or self._start_worker()
+
+    def _give(self, worker: _Worker, run: Run) -> None:
+        worker.run, worker.started = run, time.monotonic()
+        self._attempts[run.id] = self._attempts.get(run.id, 0) + 1
+        with contextlib.suppress(BrokenPipeError):  # its end is noticed by the reader
+            _write_line(worker.process, asdict(run))
+
+    def _start_worker(self) -> _Worker:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        with (Path(self.order.folder) / LOG_FILE).open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "limbeck.study.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment,
+                start_new_session=True,  # an interrupt at the terminal is the study's to handle
+            )
+        worker = _Worker(process)
+        self._workers.append(worker)
+        assert process.stdout is not None
+        reader = threading.Thread(target=self._read, args=(worker, process.stdout), daemon=True)
+        reader.start()
+        with contextlib.suppress(BrokenPipeError):
+            _write_line(process, asdict(self.order))
+        return worker
+
+    def _read(self, worker: _Worker, stream: IO[bytes]) -> None:
+        for line in stream:
+            self._answers.put((worker, line))
+        self._answers.put((worker, b""))
+
+    def _collect(self) -> Iterator[Done]:
+        self._end_overdue()
+        try:
+            worker, line = self._answers.get(timeout=POLL_SECONDS)
+        except queue.Empty:
+            return
+        run, worker.run = worker.run, None
+        if not line.endswith(b"\n"):
+            yield from self._bury(worker, run)
+            return
+        assert run is not None
+        answer = json.loads(line)
+        yield Done(run=run, result=answer.get("result"), error=answer.get("error"))
+
+    def _bury(self, worker: _Worker, run: Run | None) -> Iterator[Done]:
+        self._workers.remove(worker)
+        status = worker.process.wait(CLOSE_SECONDS)
+        if run is not None:
+            yield Done(run=run, error=_lost(status))
+            return
+        raise RunError(
+            f"a worker must wait for its next run, but it ended with status {status}. "
+            f"See `{Path(self.order.folder) / LOG_FILE}`; start the study again to go on."
+        )
+
+    def _end_overdue(self) -> None:
+        for worker in self._busy():
+            if time.monotonic() - worker.started > RUN_LIMIT_SECONDS:
+                worker.process.kill()
+
+
+_LOST = "its worker ended with status"
+
+
+def _lost(status: int) -> str:
+    return (
+        f"{_LOST} {status}; a negative number is the signal that ended it, -9 often means too little memory"
+    )
+
+
+def _is_lost(end: Done) -> bool:
+    return end.error is not None and end.error.startswith(_LOST)
+
+
+def _write_line(process: subprocess.Popen[bytes], content: dict[str, Any]) -> None:
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(content).encode() + b"\n")
+    process.stdin.flush()

@@ -1,0 +1,351 @@
+"""The spec of a study: a YAML file, validated whole before anything is computed."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from limbeck import partition
+from limbeck.core.errors import InputError, enumerate_words, require, require_known
+from limbeck.core.fingerprint import hash_config
+from limbeck.engine import Training, check_transfer
+from limbeck.federate import STARTS
+from limbeck.models import ARCHITECTURES
+from limbeck.study.explain import explain_validation
+from limbeck.techniques import TECHNIQUES, Settings, get_technique
+from limbeck.tune import grid_points
+
+BUILTIN_FOLDER = Path(__file__).parent / "builtin"
+TUNED_KD = "tuned-kd"
+
+TransferSet = Literal["student", "teacher", "proxy"]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=60)]
+
+
+class Part(BaseModel):
+    """A part of a spec: unknown keys are refused, nothing changes after it is built."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataPart(Part):
+    """Which data, and what is set aside before any client gets samples.
+
+    Attributes:
+        source: A name (`digits`, `fashion-mnist`, ...) or a path; see `limbeck.data.load`.
+        validation_samples: Training samples set aside to choose settings on.
+        proxy_samples: Training samples set aside as the unlabelled proxy set.
+        seed: Seed of what is set aside.
+    """
+
+    source: str
+    validation_samples: int = Field(ge=1)
+    proxy_samples: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0)
+
+
+class ScenarioPart(Part):
+    """One way to split the data between clients.
+
+    Attributes:
+        name: Unique in its part of the spec.
+        strategy: A partition strategy.
+        num_clients: Number of clients.
+        parameters: The strategy's parameters.
+    """
+
+    name: Name
+    strategy: str
+    num_clients: int = Field(default=2, ge=1)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check_strategy(self) -> Self:
+        partition.check_parameters(self.strategy, self.parameters)
+        return self
+
+
+class TransferScenarioPart(ScenarioPart):
+    """A scenario of the transfer part.
+
+    Attributes:
+        pairs: (student, teacher) client indices, or `all` for every ordered pair.
+    """
+
+    pairs: Literal["all"] | tuple[tuple[int, int], ...] = ((0, 1),)
+
+    @model_validator(mode="after")
+    def _check_pairs(self) -> Self:
+        for student, teacher in self.list_pairs():
+            inside = min(student, teacher) >= 0 and max(student, teacher) < self.num_clients
+            require(
+                inside and student != teacher,
+                "a pair names two different clients of the scenario",
+                f"[{student}, {teacher}] with num_clients={self.num_clients}",
+                f"Use indices from 0 to {self.num_clients - 1}.",
+            )
+        return self
+
+    def list_pairs(self) -> list[tuple[int, int]]:
+        """The (student, teacher) pairs."""
+        if self.pairs != "all":
+            return list(self.pairs)
+        clients = range(self.num_clients)
+        return [(student, teacher) for student in clients for teacher in clients if student != teacher]
+
+
+class ArchitecturesPart(Part):
+    """The architectures of a pair.
+
+    Attributes:
+        student: Name in the zoo.
+        teacher: Name in the zoo.
+    """
+
+    student: str
+    teacher: str
+
+    @field_validator("student", "teacher")
+    @classmethod
+    def _check_arch(cls, arch: str) -> str:
+        require_known("architecture", arch, ARCHITECTURES)
+        return arch
+
+
+class GridPart(Part):
+    """The grid that `tuned-kd` searches.
+
+    Attributes:
+        temperatures: Values of T, each above 0.
+        weights: Values of w, each in [0, 1].
+    """
+
+    temperatures: tuple[float, ...]
+    weights: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _check_points(self) -> Self:
+        self.list_points()
+        return self
+
+    def list_points(self) -> list[Settings]:
+        """Every setting of the grid."""
+        return grid_points(self.temperatures, self.weights)
+
+
+class TransferPart(Part):
+    """Transfers between pairs of clients.
+
+    Attributes:
+        train_samples: Samples divided between the clients, None for all that are left.
+        scenarios: The ways to split them.
+        architectures: The pairs of architectures.
+        pretrain: How clients train their own models.
+        training: The budget of every transfer.
+        techniques: Names of techniques; `tuned-kd` is the best of the grid.
+        transfer_sets: Whose samples the student learns from.
+        grid: What `tuned-kd` searches.
+    """
+
+    train_samples: int | None = Field(default=None, ge=1)
+    scenarios: tuple[TransferScenarioPart, ...] = Field(min_length=1)
+    architectures: tuple[ArchitecturesPart, ...] = Field(min_length=1)
+    pretrain: Training
+    training: Training
+    techniques: tuple[str, ...] = Field(min_length=1)
+    transfer_sets: tuple[TransferSet, ...] = Field(default=("student",), min_length=1)
+    grid: GridPart | None = None
+
+    @field_validator("techniques")
+    @classmethod
+    def _check_techniques(cls, techniques: tuple[str, ...]) -> tuple[str, ...]:
+        for technique in techniques:
+            require_known("technique", technique, [*TECHNIQUES, TUNED_KD])
+        return techniques
+
+    @model_validator(mode="after")
+    def _check_consistent(self) -> Self:
+        _check_unique("scenario", [scenario.name for scenario in self.scenarios])
+        _check_unique("technique", self.techniques)
+        tunes = TUNED_KD in self.techniques
+        require(
+            tunes == (self.grid is not None),
+            f"`grid` is given exactly when `{TUNED_KD}` is among the techniques",
+            f"grid={'given' if self.grid else 'missing'}, techniques={list(self.techniques)}",
+            f"Add `grid` with temperatures and weights, or add `{TUNED_KD}`.",
+        )
+        return self
+
+
+class DistilPart(Part):
+    """How the starts `hub` and `chain` distil.
+
+    Attributes:
+        technique: A technique with a frozen teacher.
+        temperature: T > 0.
+        weight: w in [0, 1].
+        training: The budget of each distillation.
+    """
+
+    technique: str = "kd"
+    temperature: float
+    weight: float
+    training: Training
+
+    @model_validator(mode="after")
+    def _check_settings(self) -> Self:
+        check_transfer(get_technique(self.technique), self.settings, has_labels=True)
+        return self
+
+    @property
+    def settings(self) -> Settings:
+        """Temperature and weight as one record."""
+        return Settings(temperature=self.temperature, weight=self.weight)
+
+
+class FederatedPart(Part):
+    """Federated averaging from several starts.
+
+    Attributes:
+        train_samples: Samples divided between the clients, None for all that are left.
+        scenarios: The ways to split them.
+        arch: Architecture of every client, a name in the zoo.
+        pretrain: How clients train their own models, all from one common initial model.
+        local: What a client does in a round.
+        rounds: Communication rounds.
+        starts: The starts to compare.
+        distil: How the distilled starts distil.
+        targets: Test accuracies for rounds-, bytes- and seconds-to-target.
+    """
+
+    train_samples: int | None = Field(default=None, ge=1)
+    scenarios: tuple[ScenarioPart, ...] = Field(min_length=1)
+    arch: str
+    pretrain: Training
+    local: Training
+    rounds: int = Field(ge=1)
+    starts: tuple[str, ...] = Field(min_length=1)
+    distil: DistilPart
+    targets: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(min_length=1)
+
+    @field_validator("starts")
+    @classmethod
+    def _check_starts(cls, starts: tuple[str, ...]) -> tuple[str, ...]:
+        for start in starts:
+            require_known("start", start, STARTS)
+        _check_unique("start", starts)
+        return starts
+
+    @model_validator(mode="after")
+    def _check_consistent(self) -> Self:
+        require_known("architecture", self.arch, ARCHITECTURES)
+        _check_unique("scenario", [scenario.name for scenario in self.scenarios])
+        return self
+
+
+class StudySpec(Part):
+    """A whole study.
+
+    Attributes:
+        name: Name of the study.
+        description: One or two sentences for the report.
+        data: Which data.
+        seeds: One repetition of everything per seed.
+        transfer: The transfer part, or None.
+        federated: The federated part, or None.
+    """
+
+    name: Name
+    description: str = ""
+    data: DataPart
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
+    transfer: TransferPart | None = None
+    federated: FederatedPart | None = None
+
+    @model_validator(mode="after")
+    def _check_consistent(self) -> Self:
+        _check_unique("seed", [str(seed) for seed in self.seeds])
+        require(
+            self.transfer is not None or self.federated is not None,
+            "a study has a `transfer` or a `federated` part",
+            "neither",
+            "Add one; `limbeck study quickstart --print-spec` shows both.",
+        )
+        wants_proxy = self.transfer is not None and "proxy" in self.transfer.transfer_sets
+        require(
+            not wants_proxy or self.data.proxy_samples > 0,
+            "data.proxy_samples > 0 when `proxy` is a transfer set",
+            f"proxy_samples={self.data.proxy_samples}",
+            "Set `proxy_samples`, or remove `proxy`.",
+        )
+        return self
+
+    @property
+    def hash(self) -> str:
+        """The 16 hexadecimal digits that identify the spec."""
+        return hash_config(self.model_dump(mode="json"))
+
+    def to_yaml(self) -> str:
+        """The spec as YAML text that reads back to an equal spec."""
+        return yaml.safe_dump(self.model_dump(mode="json", exclude_none=True), sort_keys=False, width=110)
+
+
+def _check_unique(kind: str, names: "tuple[str, ...] | list[str]") -> None:
+    repeated = sorted({name for name in names if list(names).count(name) > 1})
+    require(
+        not repeated,
+        f"every {kind} is named once",
+        f"{enumerate_words(repeated)} twice",
+        "Remove or rename it.",
+    )
+
+
+def list_builtin() -> list[str]:
+    """Names of the built-in specs."""
+    return sorted(path.stem for path in BUILTIN_FOLDER.glob("*.yaml"))
+
+
+def load_spec(source: str | Path) -> StudySpec:
+    """The spec called `source`: a built-in name, or the path of a YAML file.
+
+    Raises:
+        InputError: When there is no such spec, or it is not valid.
+    """
+    builtin = BUILTIN_FOLDER / f"{source}.yaml"
+    path = builtin if str(source) in list_builtin() else Path(source)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        require_known("study", str(source), list_builtin())
+        raise
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"`{path}` must be a readable YAML file, but: {error}. Check the path.") from error
+    return parse_spec(text, origin=str(source))
+
+
+def parse_spec(text: str, *, origin: str) -> StudySpec:
+    """The spec in a YAML text.
+
+    Args:
+        text: YAML.
+        origin: Where the text comes from, for error messages.
+
+    Raises:
+        InputError: When the text is not YAML or the spec is not valid.
+    """
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"`{origin}` must be YAML, but: {reason}. Correct that line.") from error
+    require(
+        isinstance(content, dict),
+        "a spec is a mapping of keys to values",
+        f"{type(content).__name__} in `{origin}`",
+        "`limbeck study quickstart --print-spec` shows one.",
+    )
+    try:
+        return StudySpec.model_validate(content)
+    except ValidationError as error:
+        raise InputError(explain_validation(error, StudySpec, origin=origin)) from error

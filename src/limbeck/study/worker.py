@@ -1,0 +1,58 @@
+"""A worker process: reads runs as lines of JSON, answers with their results as lines of JSON.
+
+Started by `limbeck.study.pool` as ``python -m limbeck.study.worker``. It uses one thread, so that the
+numbers do not depend on how many workers there are, and ends when its input does: no worker outlives its
+study by more than the run in its hands.
+"""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+
+from limbeck.core.device import pick_device
+from limbeck.core.errors import InputError, RunError
+from limbeck.data import read_data_set
+from limbeck.study.execute import Workbench, execute
+from limbeck.study.plan import Run
+from limbeck.study.spec import StudySpec
+
+
+def main() -> None:
+    """Serve runs until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    torch.set_num_threads(1)
+    bench = _make_workbench(json.loads(sys.stdin.readline()))
+    for line in sys.stdin:
+        _answer(answers, _serve(Run(**json.loads(line)), bench))
+
+
+def _make_workbench(order: dict[str, Any]) -> Workbench:
+    return Workbench(
+        spec=StudySpec.model_validate(order["spec"]),
+        data=read_data_set(Path(order["data"])),
+        folder=Path(order["folder"]),
+        device=pick_device(order["device"]),
+    )
+
+
+def _serve(run: Run, bench: Workbench) -> dict[str, Any]:
+    try:
+        return {"id": run.id, "result": execute(run, bench)}
+    except (InputError, RunError) as error:
+        return {"id": run.id, "error": str(error)}
+
+
+def _answer(answers: TextIO, answer: dict[str, Any]) -> None:
+    answers.write(json.dumps(answer, allow_nan=False) + "\n")
+    answers.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""The page in a real browser: no errors, no sideways scrolling, working switches."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs the system's Chromium at {CHROMIUM}"),
+]
+
+
+@pytest.fixture
+def browser() -> Iterator:
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+def open_page(browser, path: Path, width: int, scheme: str = "light"):
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: request.url.startswith("http") and complaints.append(request.url))
+    page.goto(path.as_uri())
+    return page, complaints
+
+
+def draw_everything(page) -> None:
+    """Bring every plot into view, as a reader who scrolls does, until all are drawn."""
+    for place in page.locator("[data-figure]").all():
+        place.scroll_into_view_if_needed()
+    page.wait_for_function("document.querySelectorAll('[data-figure]:not(:has(.main-svg))').length === 0")
+
+
+def test_the_page_is_sound_at_every_width_and_in_both_schemes(browser, write_folder):
+    from limbeck.report import build
+
+    path = build(write_folder(num_classes=10, num_clients=10))
+    for width, scheme in ((375, "light"), (1600, "dark")):
+        page, complaints = open_page(browser, path, width, scheme)
+        draw_everything(page)
+        page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert complaints == []
+        page.close()
+
+
+def test_the_switch_changes_the_axis_of_the_federated_curves(browser, write_folder):
+    from limbeck.report import build
+
+    page, complaints = open_page(browser, build(write_folder(num_scenarios=1)), 1600)
+    draw_everything(page)
+    read = "document.getElementById('plot-federated-0').{}"
+    last = read.format("data.at(-1).x.at(-1)")
+    title = read.format("layout.xaxis.title.text")
+    assert page.evaluate(last) == 4
+    page.get_by_role("radio", name="bytes").check()
+    assert page.evaluate(last) == pytest.approx(9.6)
+    page.get_by_label("with the cost of the start").check()
+    assert page.evaluate(last) == pytest.approx(10.8)
+    assert "making the start included" in page.evaluate(title)
+    page.get_by_role("radio", name="seconds").check()
+    assert page.evaluate(last) == pytest.approx(4 * 4.1 + 44 + 58)
+    assert complaints == []
