@@ -19,7 +19,7 @@ from limbeck.core.device import count_cores, pick_device
 from limbeck.core.errors import InputError, require
 from limbeck.core.files import explain_disk_errors, write_text
 from limbeck.data import DataSet
-from limbeck.partition import describe
+from limbeck.partition import describe, title
 from limbeck.study.execute import MODELS_FOLDER
 from limbeck.study.machine import describe_hardware, describe_versions, find_commit
 from limbeck.study.plan import Plan, Run, make_plan
@@ -267,7 +267,7 @@ def _describe_scenarios(plan: Plan, data_set: DataSet) -> list[dict[str, Any]]:
                 "part": part_name,
                 "scenario": scenario,
                 "seed": seed,
-                "label": description.title,
+                "label": title(partition.strategy, partition.parameters),
                 "num_clients": len(partition),
                 "partition": {
                     "hash": partition.hash,
