@@ -1,7 +1,8 @@
 """The figures of the page, each in its place: with its heading, note, height and legend."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
 import polars as pl
@@ -50,19 +51,19 @@ def picture_partitions(study: Study) -> list[Picture]:
     """The partition of each scenario's first seed."""
     first = {}
     for entry in study.about["scenarios"]:
-        first.setdefault((entry["scenario"], entry["num_clients"]), entry)
+        first.setdefault((entry["part"], entry["scenario"]), entry)
     names = study.about["data"]["class_names"]
     return [
         _place(
             draw.draw_partition(
-                entry["partition"]["histogram"], names, "", roles=_find_roles(study.results, scenario)
+                entry["partition"]["histogram"], names, "", roles=_find_roles(study.results, entry)
             ),
             name=f"partition-{number}",
             kind="partition",
             heading=entry["label"],
             note=f"{entry['num_clients']} clients, seed {entry['seed']}",
         )
-        for number, ((scenario, _), entry) in enumerate(first.items())
+        for number, entry in enumerate(first.values())
     ]
 
 
@@ -173,11 +174,13 @@ def _place(
     return Picture(id=name, kind=kind, heading=heading, note=note, height=height, json=embed_figure(figure))
 
 
-def _find_roles(results: pl.DataFrame, scenario: str) -> dict[int, str]:
+def _find_roles(results: pl.DataFrame, entry: Mapping[str, Any]) -> dict[int, str]:
     """Which client is the student and which the teacher, when that is the same in all runs of a scenario."""
+    if entry["part"] != "transfer":
+        return {}
     pairs = (
         student_rows(results)
-        .filter(pl.col("scenario") == scenario)
+        .filter(pl.col("scenario") == entry["scenario"])
         .select("student_client", "teacher_client")
         .unique()
     )

@@ -1,0 +1,116 @@
+"""Specs are validated whole, and every mistake is one sentence with the place and the remedy."""
+
+import pytest
+import yaml
+from tests.study.tiny import TINY, tiny
+
+from limbeck.core.errors import InputError
+from limbeck.study import list_builtin, load_spec, parse_spec
+
+
+def parse(content):
+    return parse_spec(yaml.safe_dump(content), origin="test.yaml")
+
+
+def test_a_spec_reads_back_from_its_own_yaml():
+    spec = parse(TINY)
+    assert parse_spec(spec.to_yaml(), origin="again") == spec
+    assert parse_spec(spec.to_yaml(), origin="again").hash == spec.hash
+
+
+@pytest.mark.parametrize("name", ["fashion-mnist", "quickstart"])
+def test_built_in_specs_are_valid(name):
+    assert name in list_builtin()
+    assert load_spec(name).name == name
+
+
+def test_the_built_in_fashion_mnist_study_is_as_large_as_promised():
+    spec = load_spec("fashion-mnist")
+    scenarios = spec.transfer.scenarios
+    assert {"uniform", "quantity", "disjoint", "overlapping"} <= {part.strategy for part in scenarios}
+    assert {0.1, 0.5} <= {part.parameters["alpha"] for part in scenarios if part.strategy == "dirichlet"}
+    assert len(spec.seeds) == 3
+    assert len(spec.transfer.grid.list_points()) == 36
+    assert set(spec.federated.starts) == {"scratch", "best-client", "weight-average", "hub", "chain"}
+    assert all(part.num_clients == 10 for part in spec.federated.scenarios)
+
+
+def test_any_change_changes_the_hash():
+    hashes = {parse(content).hash for content in (TINY, tiny(seeds=[1]), tiny(transfer__training__lr=0.03))}
+    assert len(hashes) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"transfer__tecniques": ["kd"]}, ["Unknown key `transfer.tecniques`", "Did you mean `techniques`"]),
+        ({"transfer__training__epoch": 3}, ["`transfer.training.epoch`", "Did you mean `epochs`"]),
+        ({"transfer__scenarios__0__seed": 3}, ["Unknown key `transfer.scenarios[0].seed`"]),
+        ({"transfer__techniques": ["kd", "dlm"]}, ["Unknown technique `dlm`", "Did you mean `dml`"]),
+        ({"transfer__scenarios__0__strategy": "unifrom"}, ["Unknown partition strategy", "`uniform`"]),
+        ({"transfer__scenarios__1__parameters": {"alpha": 0}}, ["alpha > 0", "alpha=0"]),
+        ({"transfer__scenarios__1__parameters": {"alhpa": 1}}, ["alhpa", "Did you mean `alpha`"]),
+        ({"transfer__scenarios__1__parameters": {}}, ["alpha"]),
+        ({"transfer__grid__weights": [1.5]}, ["0 <= weight <= 1", "weight=1.5"]),
+        ({"transfer__grid__temperatures": [0]}, ["temperature > 0", "temperature=0"]),
+        ({"transfer__architectures": [{"student": "mlpp", "teacher": "mlp"}]}, ["Did you mean `mlp`"]),
+        ({"transfer__scenarios__0__pairs": [[0, 2]]}, ["different clients of the scenario", "[0, 2]"]),
+        ({"transfer__scenarios__0__pairs": [[1, 1]]}, ["different clients of the scenario"]),
+        ({"transfer__training__lr": -1}, ["lr > 0", "lr=-1"]),
+        ({"transfer__training__optimizer": "sdg"}, ["'sdg'", "transfer.training.optimizer"]),
+        ({"transfer__transfer_sets": ["public"]}, ["'public'", "transfer.transfer_sets[0]"]),
+        ({"federated__starts": ["cold"]}, ["Unknown start `cold`", "scratch"]),
+        ({"federated__targets": [1.5]}, ["1.5", "federated.targets[0]"]),
+        ({"federated__distil__weight": 2}, ["0 <= weight <= 1"]),
+        ({"federated__distil__technique": "dml"}, ["`dml` has no settings"]),
+        ({"federated__rounds": 0}, ["federated.rounds"]),
+        ({"data__proxy_samples": 0}, ["proxy_samples > 0 when `proxy` is a transfer set"]),
+        ({"seeds": []}, ["seeds"]),
+        ({"seeds": [1, 1]}, ["every seed is named once"]),
+        ({"name": "Bad Name"}, ["name"]),
+    ],
+)
+def test_a_mistake_is_named_with_its_place_and_remedy(changes, words):
+    with pytest.raises(InputError) as caught:
+        parse(tiny(**changes))
+    message = str(caught.value)
+    assert "\n" not in message
+    assert all(word in message for word in words), message
+    assert "test.yaml" in message
+
+
+def test_tuned_kd_needs_a_grid_and_a_grid_needs_tuned_kd():
+    content = tiny()
+    del content["transfer"]["grid"]
+    with pytest.raises(InputError, match="`grid` is given exactly when `tuned-kd`"):
+        parse(content)
+    with pytest.raises(InputError, match="`grid` is given exactly when `tuned-kd`"):
+        parse(tiny(transfer__techniques=["finetune"]))
+
+
+def test_a_missing_key_is_named():
+    content = tiny()
+    del content["transfer"]["pretrain"]
+    with pytest.raises(InputError, match=r"Missing key `transfer\.pretrain`"):
+        parse(content)
+
+
+def test_a_study_without_parts_is_refused():
+    with pytest.raises(InputError, match="`transfer` or a `federated` part"):
+        parse({key: TINY[key] for key in ("name", "data", "seeds")})
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "just words", "", "a: [", "\t- x"])
+def test_text_that_is_no_spec_is_refused(text):
+    with pytest.raises(InputError, match=r"YAML|mapping"):
+        parse_spec(text, origin="test.yaml")
+
+
+def test_yaml_cannot_make_python_objects():
+    with pytest.raises(InputError, match="must be YAML"):
+        parse_spec("!!python/object/apply:os.system ['true']", origin="test.yaml")
+
+
+def test_an_unknown_study_is_refused_with_the_nearest_name():
+    with pytest.raises(InputError, match="Did you mean `quickstart`"):
+        load_spec("quikstart")
