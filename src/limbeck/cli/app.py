@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import click
 import typer
 
 from limbeck.cli.doctor import doctor
@@ -16,6 +15,8 @@ from limbeck.cli.partition import partition
 from limbeck.cli.report import report
 from limbeck.cli.study import study
 from limbeck.core.errors import InputError, RunError
+
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # of the click that this typer uses
 
 app = typer.Typer(
     name="limbeck",
@@ -50,15 +51,15 @@ def _interrupt(number: int, frame: Any) -> None:
 def _run(arguments: Sequence[str] | None) -> int:
     try:
         status = app(args=arguments, standalone_mode=False)
-    except click.exceptions.Exit as error:
+    except typer.Exit as error:
         return error.exit_code
-    except click.UsageError as error:
-        return _complain(f"{error.format_message()} `limbeck --help` lists commands and options.", 2)
+    except UsageError as error:
+        return _complain(f"{_end_sentence(error.format_message())} `limbeck --help` lists what there is.", 2)  # pyright: ignore[reportAttributeAccessIssue]
     except InputError as error:
         return _complain(str(error), 2)
     except RunError as error:
         return _complain(str(error), 1)
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return _complain("Interrupted. What is finished is kept; run the same command again to go on.", 1)
     return status if isinstance(status, int) else 0
 
@@ -66,3 +67,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 def _complain(sentence: str, status: int) -> int:
     print(f"limbeck: {sentence}", file=sys.stderr)  # noqa: T201
     return status
+
+
+def _end_sentence(text: str) -> str:
+    return text if text.endswith((".", "?", "!")) else f"{text}."

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from limbeck.core.errors import RunError
 
 
@@ -46,8 +48,8 @@ def explain_disk_errors(path: Path) -> Iterator[None]:
     """Turn an operating system's refusal to write into one `RunError` that names the path and the remedy."""
     try:
         yield
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise RunError(
             f"`{path}` must be writable, but the system says: {reason}. "
             "Free space there or choose another folder; finished runs are kept."

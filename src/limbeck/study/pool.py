@@ -56,6 +56,7 @@ class Done:
 @dataclass
 class _Worker:
     process: subprocess.Popen[bytes]
+    reader: threading.Thread | None = None
     run: Run | None = None
     started: float = 0.0
 
@@ -77,8 +78,7 @@ class Pool:
         for worker in self._workers:
             worker.process.kill()
         for worker in self._workers:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                worker.process.wait(CLOSE_SECONDS)
+            _close(worker)
 
     def do(self, runs: Iterable[Run], *, finished: Iterable[str]) -> Iterator[Done]:
         """Do runs and yield each as it ends. A run whose needs failed is yielded as failed.
@@ -137,15 +137,16 @@ class Pool:
         worker = _Worker(process)
         self._workers.append(worker)
         assert process.stdout is not None
-        reader = threading.Thread(target=self._read, args=(worker, process.stdout), daemon=True)
-        reader.start()
+        worker.reader = threading.Thread(target=self._read, args=(worker, process.stdout), daemon=True)
+        worker.reader.start()
         with contextlib.suppress(BrokenPipeError):
             _write_line(process, asdict(self.order))
         return worker
 
     def _read(self, worker: _Worker, stream: IO[bytes]) -> None:
-        for line in stream:
-            self._answers.put((worker, line))
+        with stream:
+            for line in stream:
+                self._answers.put((worker, line))
         self._answers.put((worker, b""))
 
     def _collect(self) -> Iterator[Done]:
@@ -164,7 +165,7 @@ class Pool:
 
     def _bury(self, worker: _Worker, run: Run | None) -> Iterator[Done]:
         self._workers.remove(worker)
-        status = worker.process.wait(CLOSE_SECONDS)
+        status = _close(worker)
         if run is not None:
             yield Done(run=run, error=_lost(status))
             return
@@ -182,7 +183,7 @@ class Pool:
 _LOST = "its worker ended with status"
 
 
-def _lost(status: int) -> str:
+def _lost(status: int | None) -> str:
     return (
         f"{_LOST} {status}; a negative number is the signal that ended it, -9 often means too little memory"
     )
@@ -190,6 +191,18 @@ def _lost(status: int) -> str:
 
 def _is_lost(end: Done) -> bool:
     return end.error is not None and end.error.startswith(_LOST)
+
+
+def _close(worker: _Worker) -> int | None:
+    """Wait for a worker that has been told to end, close its pipes and return its status, if it has one."""
+    assert worker.process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        worker.process.stdin.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        worker.process.wait(CLOSE_SECONDS)
+    if worker.reader is not None:
+        worker.reader.join(CLOSE_SECONDS)
+    return worker.process.returncode
 
 
 def _write_line(process: subprocess.Popen[bytes], content: dict[str, Any]) -> None:

@@ -8,12 +8,13 @@ from limbeck.techniques.dml import DML
 from limbeck.techniques.dp_kd import DP_KD, DP_KD_UNSUPERVISED
 from limbeck.techniques.finetune import FINETUNE
 from limbeck.techniques.kd import KD
-from limbeck.techniques.record import FrozenTechnique, MutualTechnique, Settings, Target, Technique
+from limbeck.techniques.record import FrozenTechnique, MutualTechnique, Outputs, Settings, Target, Technique
 
 __all__ = [
     "TECHNIQUES",
     "FrozenTechnique",
     "MutualTechnique",
+    "Outputs",
     "Settings",
     "Target",
     "Technique",

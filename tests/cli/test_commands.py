@@ -1,0 +1,150 @@
+"""Commands as a user meets them: one sentence and a status for every mistake, one object for programs."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import yaml
+from tests.study.tiny import tiny
+
+from limbeck.cli.app import _run as run
+from limbeck.cli.app import app
+from limbeck.study import list_builtin
+
+
+def complaint(capsys):
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "Traceback" not in output.err
+    lines = output.err.strip().splitlines()
+    assert lines[-1].startswith("limbeck: ")
+    return lines[-1]
+
+
+@pytest.fixture
+def spec_path(tmp_path):
+    def write(**changes):
+        path = tmp_path / "spec.yaml"
+        path.write_text(yaml.safe_dump(tiny(**changes)))
+        return str(path)
+
+    return write
+
+
+def test_commands_and_their_options_are_the_promised_ones():
+    import typer
+
+    group = typer.main.get_command(app)
+    options = {
+        name: sorted(option for param in command.params for option in param.opts if option.startswith("--"))
+        for name, command in group.commands.items()
+    }
+    assert options == {
+        "study": ["--data-dir", "--device", "--json", "--out", "--print-spec", "--workers"],
+        "partition": ["--data-dir", "--json", "--num-clients", "--out", "--param", "--seed", "--strategy"],
+        "report": ["--json", "--open"],
+        "doctor": ["--data-dir", "--json"],
+    }
+
+
+def test_help_names_every_built_in_study(capsys):
+    assert run(["study", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in list_builtin())
+
+
+def test_a_spec_is_printed_as_yaml(capsys):
+    assert run(["study", "quickstart", "--print-spec"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["name"] == "quickstart"
+
+
+def test_partition_prints_one_object_and_saves_map_and_picture(tmp_path, capsys):
+    arguments = ["partition", "digits", "--strategy", "dirichlet", "--num-clients", "4"]
+    assert run([*arguments, "--param", "alpha=0.5", "--out", str(tmp_path), "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    saved = json.loads((tmp_path / "partition.json").read_text())
+    assert content["hash"] == saved["hash"]
+    assert sum(content["sizes"]) == 1437
+    assert (tmp_path / "partition.html").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["study", "quikstart"], "Did you mean `quickstart`"),
+        (["study", "--worker", "2"], "No such option"),
+        (["study", "--workers", "two"], "'--workers'"),
+        (["study", "--workers", "0"], "workers >= 1"),
+        (["study", "--device", "tpu"], "device=tpu"),
+        (["studdy"], "No such command"),
+        (["report", "/nowhere"], "/nowhere"),
+        (["partition", "digts", "--strategy", "uniform", "--num-clients", "2"], "Did you mean `digits`"),
+        (["partition", "digits", "--strategy", "unifrom", "--num-clients", "2"], "Did you mean `uniform`"),
+        (["partition", "digits", "--strategy", "uniform"], "--num-clients"),
+        (["partition", "digits", "--strategy", "uniform", "--num-clients", "5000"], "num_clients"),
+        (
+            ["partition", "digits", "--strategy", "dirichlet", "--num-clients", "2", "--param", "alpha=-1"],
+            "alpha > 0",
+        ),
+        (
+            ["partition", "digits", "--strategy", "dirichlet", "--num-clients", "2", "--param", "alpha"],
+            "NAME=VALUE",
+        ),
+        (
+            ["partition", "digits", "--strategy", "classes", "--num-clients", "2", "--param",
+             "classes_per_client=3"],
+            "class",
+        ),
+    ],
+)  # fmt: skip
+def test_wrong_input_is_one_sentence_with_status_2(arguments, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(arguments) == 2
+    assert words in complaint(capsys)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"data__source": "digts"}, "Did you mean `digits`"),
+        ({"transfer__grid__weights": [2]}, "0 <= weight <= 1"),
+        ({"transfer__tecniques": ["kd"]}, "Unknown key `transfer.tecniques`"),
+        ({"transfer__scenarios__0__num_clients": 10_000}, "num_clients"),
+    ],
+)
+def test_a_wrong_spec_is_one_sentence_with_status_2(spec_path, changes, words, capsys, tmp_path):
+    assert run(["study", spec_path(**changes), "--out", str(tmp_path / "out")]) == 2
+    assert words in complaint(capsys)
+
+
+def test_a_damaged_npz_is_one_sentence_with_status_2(spec_path, tmp_path, capsys):
+    path = tmp_path / "data.npz"
+    path.write_bytes(b"PK damaged")
+    assert run(["study", spec_path(data__source=str(path)), "--out", str(tmp_path / "out")]) == 2
+    assert str(path) in complaint(capsys)
+
+
+def test_a_pickled_npz_is_refused_and_not_unpickled(spec_path, tmp_path, capsys):
+    path = tmp_path / "data.npz"
+    np.savez(path, x=np.array([object()] * 4), y=np.zeros(4, dtype=np.int64))
+    assert run(["study", spec_path(data__source=str(path)), "--out", str(tmp_path / "out")]) == 2
+    assert str(path) in complaint(capsys)
+
+
+def test_a_folder_that_refuses_writing_is_one_sentence_with_status_1(spec_path, capsys):
+    assert run(["study", spec_path(), "--out", "/proc/nowhere"]) == 1
+    assert re.search(r"`/proc/nowhere.*` must be writable", complaint(capsys))
+
+
+def test_a_damaged_store_is_one_sentence_with_status_2(spec_path, tmp_path, capsys):
+    (tmp_path / "store.sqlite").write_bytes(b"not a database at all " * 100)
+    assert run(["study", spec_path(), "--out", str(tmp_path)]) == 2
+    assert "must be a limbeck store" in complaint(capsys)
+
+
+def test_the_doctor_answers_in_json(capsys):
+    assert run(["doctor", "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["machine"]["cores"] >= 1
+    assert content["data"]["digits"].startswith("1437 training")
