@@ -16,7 +16,8 @@ def make_progress(**changes):
 def test_the_pace_counts_work_not_runs():
     # 4 runs in 8 s are 0.5 runs/s; 20 of 100 units took 8 s, so 80 take 32 s.
     assert describe_pace(make_progress(done=4, cost_done=20.0), 8.0) == "0.5 runs/s, 0:00:32 left"
-    assert describe_pace(make_progress(), 3.0) == "starting"
+    assert describe_pace(make_progress(), 3.0) == "starting up"
+    assert describe_pace(make_progress(cost_total=0.0), 3.0) == "nothing left to do"
 
 
 def test_durations_are_hours_minutes_and_seconds():
@@ -32,6 +33,6 @@ def test_lines_are_plain_where_there_is_no_terminal():
         display.show(make_progress(done=8, cost_done=100.0))
     lines = stream.getvalue().splitlines()
     assert len(lines) == 2  # the first and the last: nothing in between within ten seconds
-    assert lines[0].startswith("tiny: 2 of 10 runs, starting")
+    assert lines[0].startswith("tiny: 2 of 10 runs, starting up")
     assert lines[1].startswith("tiny: 10 of 10 runs, ")
     assert "\x1b" not in stream.getvalue()

@@ -18,6 +18,8 @@ from limbeck.core.errors import InputError, RunError
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # of the click that this typer uses
 
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 app = typer.Typer(
     name="limbeck",
     help="Move knowledge between classifiers that were trained apart, and measure what it is worth.",
@@ -39,12 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: Words after the program's name; None for those it was called with.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in _STOP_SIGNALS:
+        signal.signal(number, _interrupt)
     sys.exit(_run(arguments))
 
 
 def _interrupt(number: int, frame: Any) -> None:
+    """Stop once: a second signal would interrupt the tidying up, which takes a few seconds at most."""
     del number, frame
+    for stop in _STOP_SIGNALS:
+        signal.signal(stop, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -76,8 +76,10 @@ class ProgressDisplay:
 
 def describe_pace(progress: "StudyProgress", elapsed_seconds: float) -> str:
     """Rate and time left in words, such as ``3.2 runs/s, 0:04:10 left``."""
+    if progress.cost_total == 0:
+        return "nothing left to do"
     if progress.done + progress.failed == 0 or elapsed_seconds <= 0:
-        return "starting"
+        return "starting up"
     rate = (progress.done + progress.failed) / elapsed_seconds
     left = elapsed_seconds * (progress.cost_total - progress.cost_done) / progress.cost_done
     return f"{rate:.1f} runs/s, {describe_duration(left)} left"

@@ -22,7 +22,7 @@ def kd(
     """The softened divergence of each sample, T^2 KL(softmax(z_t / T) || softmax(z_s / T)), in nats.
 
     T^2 keeps the size of the gradient comparable between temperatures. Law: as T grows the value tends to
-    |(z_s - mean z_s) - (z_t - mean z_t)|^2 / (2 C).
+    ``|(z_s - mean z_s) - (z_t - mean z_t)|^2 / (2 C)``.
 
     Args:
         student_logits: z_s; gradients flow.

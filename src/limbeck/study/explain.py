@@ -67,8 +67,9 @@ def _keys_at(model: type[Any], location: Sequence[int | str]) -> list[str]:
 def _fields(model: Any) -> dict[str, Any]:
     if isinstance(model, type) and issubclass(model, BaseModel):
         return {name: info.annotation for name, info in model.model_fields.items()}
-    if dataclasses.is_dataclass(model):
-        return typing.get_type_hints(model)
+    if dataclasses.is_dataclass(model) and isinstance(model, type):
+        hints = typing.get_type_hints(model)
+        return {field.name: hints[field.name] for field in dataclasses.fields(model)}
     return {}
 
 

@@ -178,7 +178,7 @@ def _do(
         failed=0,
         cost_total=sum(run.cost for run in missing),
         cost_done=0.0,
-        label="starting",
+        label="starting" if missing else "all runs were done before",
     )
     tell = progress_fn or (lambda _: None)
     tell(progress)

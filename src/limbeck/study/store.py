@@ -178,7 +178,7 @@ def _explain(path: Path) -> Iterator[None]:
         if "not a database" in reason or "malformed" in reason or "no such column" in reason:
             raise InputError(
                 f"`{path}` must be a limbeck store, but it is damaged or something else ({reason}). "
-                "Restore it, or move it away and start again: trained models beside it are not lost."
+                "Restore it, or move it away and start again; the models beside it can still be loaded."
             ) from error
         raise RunError(
             f"`{path}` must be writable, but the database says: {reason}. "
