@@ -1,0 +1,18 @@
+"""Run every benchmark and write its numbers to `benchmarks/results`."""
+
+from pathlib import Path
+
+from benchmarks import rounds, transfer
+from benchmarks.measure import write_result
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    """Run the benchmarks one after another."""
+    for benchmark in (transfer, rounds):
+        write_result(benchmark.measure(), RESULTS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Copy a study's main tables and pictures into the documentation.
+
+``python -m benchmarks.publish STUDY_FOLDER docs/results/NAME`` writes `index.md`, the figures of the report as the
+browser draws them, and the parquet tables. It needs a Chromium.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, sync_playwright
+
+from limbeck.core.files import write_text
+from limbeck.report import summary_markdown
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+SECTIONS = {
+    "findings": "What was found",
+    "techniques": "Techniques by scenario",
+    "tuning": "Where tuning mattered",
+    "surface": "Temperature and weight",
+    "forgetting": "Forgetting",
+    "federated": "Federated learning",
+}
+WIDTH, DRAW_MILLISECONDS = 1200, 1500
+
+
+def main() -> None:
+    """Publish the study named on the command line."""
+    study, target = map(Path, sys.argv[1:3])
+    about = json.loads((study / "study.json").read_text(encoding="utf-8"))
+    pictures = _draw(study / "report.html", target)
+    write_text(target / "index.md", _describe(about, pictures, summary_markdown(study)))
+    for table in ("results", "grid", "federation"):
+        shutil.copyfile(study / f"{table}.parquet", target / f"{table}.parquet")
+
+
+def _draw(page_path: Path, target: Path) -> dict[str, str]:
+    """A picture of each section that the report has, by the section's title."""
+    target.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": WIDTH, "height": 900})
+        page.goto(page_path.resolve().as_uri())
+        drawn = {title: _draw_section(page, name, target) for name, title in SECTIONS.items()}
+        browser.close()
+    return {title: name for title, name in drawn.items() if name}
+
+
+def _draw_section(page: Page, name: str, target: Path) -> str | None:
+    section = page.locator(f"section#{name}")
+    if not section.count():
+        return None
+    for plot in section.locator(".plot").all():
+        plot.scroll_into_view_if_needed()
+        page.wait_for_timeout(DRAW_MILLISECONDS / 5)
+    page.wait_for_timeout(DRAW_MILLISECONDS)
+    section.screenshot(path=target / f"{name}.png")
+    return f"{name}.png"
+
+
+def _describe(about: dict[str, Any], pictures: dict[str, str], summary: str) -> str:
+    hardware, runs = about["hardware"], about["runs"]
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    lines = [
+        f"# {about['name']}",
+        "",
+        f"`{about['command']}`, commit `{about['commit']}`, spec hash `{about['spec_hash']}`, data fingerprint",
+        f"`{about['data']['fingerprint']}`. {runs['total']} runs, {runs['failed']} failed, in",
+        f"{about['elapsed_seconds'] / 60:.1f} minutes on {hardware['cpu']}, {hardware['cores']} cores,",
+        f"{hardware['memory_gib']} GiB, {about['workers']} workers. {versions}.",
+        "",
+        "Every number below is in the tables beside this page: `results.parquet`, `grid.parquet` and",
+        "`federation.parquet`.",
+        "",
+        summary,
+    ]
+    for title, name in pictures.items():
+        lines += ["", f"## {title}", "", f"![{title}]({name})"]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
