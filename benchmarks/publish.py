@@ -1,7 +1,7 @@
 """Copy a study's main tables and pictures into the documentation.
 
-``python -m benchmarks.publish STUDY_FOLDER docs/results/NAME`` writes `index.md`, the figures of the report as the
-browser draws them, and the parquet tables. It needs a Chromium.
+``python -m benchmarks.publish STUDY_FOLDER docs/results/NAME`` writes `index.md`, the sections of the
+report as a browser draws them, and the parquet tables. It needs a Chromium.
 """
 
 import json
@@ -67,9 +67,9 @@ def _describe(about: dict[str, Any], pictures: dict[str, str], summary: str) -> 
     lines = [
         f"# {about['name']}",
         "",
-        f"`{about['command']}`, commit `{about['commit']}`, spec hash `{about['spec_hash']}`, data fingerprint",
-        f"`{about['data']['fingerprint']}`. {runs['total']} runs, {runs['failed']} failed, in",
-        f"{about['elapsed_seconds'] / 60:.1f} minutes on {hardware['cpu']}, {hardware['cores']} cores,",
+        f"`{about['command']}`, commit `{about['commit']}`, spec hash `{about['spec_hash']}`,",
+        f"data fingerprint `{about['data']['fingerprint']}`. {runs['total']} runs, {runs['failed']} failed,",
+        f"in {about['elapsed_seconds'] / 60:.1f} minutes on {hardware['cpu']}, {hardware['cores']} cores,",
         f"{hardware['memory_gib']} GiB, {about['workers']} workers. {versions}.",
         "",
         "Every number below is in the tables beside this page: `results.parquet`, `grid.parquet` and",

@@ -1,8 +1,10 @@
-"""CIFAR from the binary version and from parquet; the pickled version is never read."""
+"""CIFAR from the binary version, the Python version and parquet; nothing is unpickled."""
 
 import dataclasses
 import io
 import json
+import os
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from PIL import Image
 
 from limbeck.core.errors import InputError
 from limbeck.data import load
-from limbeck.data.cifar import CIFAR10, CIFAR100, read_binary
+from limbeck.data.cifar import CIFAR10, CIFAR100, read_below, read_binary
 
 JPEG_FOLDER = Path(__file__).parents[2] / ".." / "shared" / "data" / "cifar10-jpeg"
 LAYOUTS = pytest.mark.parametrize("layout", [CIFAR10, CIFAR100], ids=["cifar10", "cifar100"])
@@ -68,11 +70,75 @@ def test_a_label_beyond_the_classes_is_an_input_error(tmp_path):
         read_binary(tmp_path / "bin", layout=small)
 
 
+def write_python_version(folder, layout, write_fn):
+    """The Python version's files with few images: image i of a file is all i, its label is i modulo 10."""
+    folder.mkdir(parents=True)
+    small = dataclasses.replace(layout, records_per_file=12, num_test=5)
+    for name in small.files:
+        num_images = small.num_test if name == small.test_file else small.records_per_file
+        pixels = np.repeat(np.arange(num_images, dtype=np.uint8)[:, None], 3072, axis=1)
+        labels = [index % 10 for index in range(num_images)]
+        (folder / Path(name).stem).write_bytes(write_fn(pixels, labels, layout.labels_key))
+    return small
+
+
+def as_python_2_wrote_it(pixels, labels, labels_key):
+    """Protocol 2 with byte strings, as in the published archives."""
+    raw = pixels.tobytes()
+
+    def text(word):
+        return b"U" + bytes([len(word)]) + word.encode() + b"q\x01"
+
+    numbers = b"".join(b"K" + bytes([label]) for label in labels)
+    array = (
+        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01"
+        + b"M" + len(labels).to_bytes(2, "little") + b"M\x00\x0c\x86cnumpy\ndtype\n"
+        + b"U\x02u1K\x00K\x01\x87R\x89T" + len(raw).to_bytes(4, "little") + raw + b"tb"
+    )  # fmt: skip
+    entries = text("batch_label") + text("batch 1 of 5") + text(labels_key) + b"]q\x02(" + numbers + b"e"
+    return b"\x80\x02}q\x00(" + entries + text("data") + array + b"u."
+
+
+def as_python_3_writes_it(pixels, labels, labels_key):
+    return pickle.dumps({labels_key.encode(): labels, b"data": pixels, b"filenames": [b"a"]}, protocol=3)
+
+
 @LAYOUTS
-def test_the_pickled_version_is_refused_with_the_way_out(layout, tmp_path):
-    (tmp_path / layout.pickled_folder).mkdir()
-    with pytest.raises(InputError, match=r"pickled, therefore never read.*binary version"):
-        load(layout.name, data_dir=tmp_path)
+@pytest.mark.parametrize("write_fn", [as_python_2_wrote_it, as_python_3_writes_it])
+def test_the_python_version_is_scanned_image_by_image(layout, write_fn, tmp_path):
+    small = write_python_version(tmp_path / layout.pickled_folder, layout, write_fn)
+    data = read_below(tmp_path, layout=small)
+    assert (len(data.train), len(data.test)) == (12 * len(layout.train_files), 5)
+    assert data.labels[:12].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
+    assert data.train.inputs[11].unique().tolist() == [11]
+    assert data.test.inputs.flatten(1).float().mean(1).tolist() == [0, 1, 2, 3, 4]
+
+
+class Trap:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_nothing_in_a_python_version_file_is_run(tmp_path):
+    small = write_python_version(tmp_path / CIFAR10.pickled_folder, CIFAR10, as_python_3_writes_it)
+    trap = pickle.dumps(Trap(tmp_path / "sprung"))
+    (tmp_path / CIFAR10.pickled_folder / "data_batch_2").write_bytes(trap)
+    with pytest.raises(InputError, match=r"data_batch_2.*must be a CIFAR batch of 12 images"):
+        read_below(tmp_path, layout=small)
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a pickle", b"\x80\x02}q\x00("])
+def test_a_damaged_python_version_file_is_an_input_error(damage, tmp_path):
+    small = write_python_version(tmp_path / CIFAR10.pickled_folder, CIFAR10, as_python_3_writes_it)
+    (tmp_path / CIFAR10.pickled_folder / "test_batch").write_bytes(damage)
+    with pytest.raises(InputError, match="test_batch"):
+        read_below(tmp_path, layout=small)
 
 
 def test_absent_files_give_one_sentence_with_file_folders_and_remedy(tmp_path):

@@ -1,6 +1,7 @@
-"""CIFAR-10 and CIFAR-100: 60,000 colour images of 32 x 32 pixels, from the binary version or from parquet.
+"""CIFAR-10 and CIFAR-100: 60,000 colour images of 32 x 32 pixels.
 
-The Python version, which torchvision reads, is pickled: reading it could run any code, so it is never read.
+From the binary version, from parquet, or from the Python version that torchvision keeps. The last is pickled
+and therefore not loaded but scanned; see `pickled_batches`.
 
 References:
     A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009; the format's description at
@@ -38,29 +39,33 @@ telephone television tiger tractor train trout tulip turtle wardrobe whale willo
 
 @dataclass(frozen=True, kw_only=True)
 class BinaryLayout:
-    """How one of the two data sets is stored in its binary version.
+    """How one of the two data sets is stored in its binary version, and in its Python version beside it.
 
     Attributes:
         name: The source.
         folder: Where the archive puts the files.
-        pickled_folder: Where the Python version's archive puts its files.
+        pickled_folder: Where the Python version's archive puts its files, the same names without `.bin`.
+        labels_key: Where the Python version keeps the labels.
         archive: The binary version on the network.
         train_files: The training files, in order.
         test_file: The test file.
-        records_per_file: How many images a training file holds; the test file holds 10,000.
+        records_per_file: How many images a training file holds.
         label_bytes: Bytes before each image; the last of them is the label.
         class_names: One name per label.
+        num_test: How many images the test file holds.
     """
 
     name: str
     folder: str
     pickled_folder: str
+    labels_key: str
     archive: RemoteFile
     train_files: tuple[str, ...]
     test_file: str
     records_per_file: int
     label_bytes: int
     class_names: tuple[str, ...]
+    num_test: int = 10_000
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -72,6 +77,7 @@ CIFAR10 = BinaryLayout(
     name="cifar10",
     folder="cifar-10-batches-bin",
     pickled_folder="cifar-10-batches-py",
+    labels_key="labels",
     archive=RemoteFile(
         url="https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", md5="c32a1d4ab5d03f1284b67883e8d87530"
     ),
@@ -85,6 +91,7 @@ CIFAR100 = BinaryLayout(
     name="cifar100",
     folder="cifar-100-binary",
     pickled_folder="cifar-100-python",
+    labels_key="fine_labels",
     archive=RemoteFile(
         url="https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz", md5="03b5dce01913d631647c71ecec9e9cb8"
     ),
@@ -117,12 +124,15 @@ def load_cifar(lookup: Lookup, *, layout: BinaryLayout) -> DataSet:
 
 
 def read_below(root: Path, *, layout: BinaryLayout) -> DataSet | None:
-    """The data set in the binary version at or below `root`, else in parquet files; None without either."""
+    """The data set at or below `root` in binary, Python or parquet files, in this order; None without any."""
     from limbeck.data.parquet import find_parquet_folder
 
     for folder in (root / layout.folder, root):
         if all((folder / name).is_file() for name in layout.files):
             return read_binary(folder, layout=layout)
+    for folder in (root / layout.pickled_folder, root):
+        if all((folder / Path(name).stem).is_file() for name in layout.files):
+            return read_pickled(folder, layout=layout)
     for folder in (root / layout.name, root):
         found = find_parquet_folder(folder)
         if found is not None:
@@ -136,7 +146,23 @@ def read_binary(folder: Path, *, layout: BinaryLayout) -> DataSet:
         read_records(folder / name, layout=layout, num_records=layout.records_per_file)
         for name in layout.train_files
     ]
-    test = read_records(folder / layout.test_file, layout=layout, num_records=10_000)
+    test = read_records(folder / layout.test_file, layout=layout, num_records=layout.num_test)
+    return make_data_set(layout.name, join_records(train), join_records([test]), layout.class_names)
+
+
+def read_pickled(folder: Path, *, layout: BinaryLayout) -> DataSet:
+    """The data set in the Python version's files of `folder`, which are scanned and never unpickled."""
+    from limbeck.data.pickled_batches import scan_batch
+
+    def scan(name: str, num_images: int) -> np.ndarray:
+        path = folder / Path(name).stem
+        records = scan_batch(
+            path, num_images=num_images, image_bytes=IMAGE_BYTES, labels_key=layout.labels_key
+        )
+        return check_labels(records, path, num_classes=len(layout.class_names))
+
+    train = [scan(name, layout.records_per_file) for name in layout.train_files]
+    test = scan(layout.test_file, layout.num_test)
     return make_data_set(layout.name, join_records(train), join_records([test]), layout.class_names)
 
 
@@ -149,9 +175,14 @@ def read_records(path: Path, *, layout: BinaryLayout, num_records: int) -> np.nd
         raise damaged(path, kind, f"it holds {size} bytes instead of {num_records * record_bytes}")
     with explain_damage(path, kind):
         records = np.fromfile(path, dtype=np.uint8).reshape(num_records, record_bytes)
-    highest = int(records[:, layout.label_bytes - 1].max())
-    if highest >= len(layout.class_names):
-        raise damaged(path, kind, f"it holds the label {highest} of {len(layout.class_names)} classes")
+    return check_labels(records, path, num_classes=len(layout.class_names))
+
+
+def check_labels(records: np.ndarray, path: Path, *, num_classes: int) -> np.ndarray:
+    """The records as they are, when the label before each image is one of the classes."""
+    highest = int(records[:, -IMAGE_BYTES - 1].max())
+    if highest >= num_classes:
+        raise damaged(path, "a CIFAR file", f"it holds the label {highest} of {num_classes} classes")
     return records
 
 
@@ -186,10 +217,8 @@ def fetch(folder: Path, *, layout: BinaryLayout) -> None:
 
 
 def explain_missing(roots: Sequence[Path], *, layout: BinaryLayout) -> str:
-    """The missing file, the folders that were searched, and a word on the pickled version if it is there."""
+    """The missing file and the folders that were searched."""
     folders = [folder for root in roots for folder in (root / layout.folder, root)]
     fewest = min(([name for name in layout.files if not (f / name).is_file()] for f in folders), key=len)
     needed = f"`{layout.name}` needs the file `{fewest[0]}` or parquet files"
-    pickled = [root / layout.pickled_folder for root in roots if (root / layout.pickled_folder).is_dir()]
-    warning = f" (`{pickled[0]}` is the Python version: pickled, therefore never read)" if pickled else ""
-    return f"{needed}, looked for in {list_folders(folders)}{warning}"
+    return f"{needed}, looked for in {list_folders(folders)}"
