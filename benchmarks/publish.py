@@ -1,7 +1,7 @@
 """Copy a study's main tables and pictures into the documentation.
 
-``python -m benchmarks.publish STUDY_FOLDER docs/results/NAME`` writes `index.md`, the sections of the
-report as a browser draws them, and the parquet tables. It needs a Chromium.
+``python -m benchmarks.publish STUDY_FOLDER docs/results/NAME`` writes `index.md`, the first screen and
+the sections of the report as a browser draws them, and the parquet tables. It needs a Chromium.
 """
 
 import json
@@ -24,6 +24,7 @@ SECTIONS = {
     "forgetting": "Forgetting",
     "federated": "Federated learning",
 }
+FIRST_SCREEN = "report.png"
 WIDTH, DRAW_MILLISECONDS = 1200, 1500
 
 
@@ -44,6 +45,7 @@ def _draw(page_path: Path, target: Path) -> dict[str, str]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": WIDTH, "height": 900})
         page.goto(page_path.resolve().as_uri())
+        page.screenshot(path=target / FIRST_SCREEN)
         drawn = {title: _draw_section(page, name, target) for name, title in SECTIONS.items()}
         browser.close()
     return {title: name for title, name in drawn.items() if name}
@@ -67,7 +69,7 @@ def _describe(about: dict[str, Any], pictures: dict[str, str], summary: str) -> 
     lines = [
         f"# {about['name']}",
         "",
-        f"`{about['command']}`, commit `{about['commit']}`, spec hash `{about['spec_hash']}`,",
+        f"`limbeck study {about['name']}`, commit `{about['commit']}`, spec hash `{about['spec_hash']}`,",
         f"data fingerprint `{about['data']['fingerprint']}`. {runs['total']} runs, {runs['failed']} failed,",
         f"in {about['elapsed_seconds'] / 60:.1f} minutes on {hardware['cpu']}, {hardware['cores']} cores,",
         f"{hardware['memory_gib']} GiB, {about['workers']} workers. {versions}.",
