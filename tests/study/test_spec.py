@@ -65,6 +65,7 @@ def test_any_change_changes_the_hash():
         ({"federated__distil__technique": "dml"}, ["`dml` has no settings"]),
         ({"federated__rounds": 0}, ["federated.rounds"]),
         ({"data__proxy_samples": 0}, ["proxy_samples > 0 when `proxy` is a transfer set"]),
+        ({"federated__scenarios__0__parameters": {"alpha": 1}}, ["two meanings of `skewed`"]),
         ({"seeds": []}, ["seeds"]),
         ({"seeds": [1, 1]}, ["every seed is named once"]),
         ({"name": "Bad Name"}, ["name"]),

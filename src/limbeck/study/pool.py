@@ -22,6 +22,7 @@ from limbeck.study.plan import Run
 
 RUN_LIMIT_SECONDS = 3600
 MAX_ATTEMPTS = 2
+MAX_LOST_IN_A_ROW = 4
 POLL_SECONDS = 1.0
 CLOSE_SECONDS = 5
 LOG_FILE = "workers.log"
@@ -70,6 +71,7 @@ class Pool:
     _answers: "queue.Queue[tuple[_Worker, bytes]]" = field(default_factory=queue.Queue)
     _workers: list[_Worker] = field(default_factory=list)
     _attempts: dict[str, int] = field(default_factory=dict)
+    _lost_in_a_row: int = 0
 
     def __enter__(self) -> "Pool":
         return self
@@ -160,19 +162,22 @@ class Pool:
             yield from self._bury(worker, run)
             return
         assert run is not None
+        self._lost_in_a_row = 0
         answer = json.loads(line)
         yield Done(run=run, result=answer.get("result"), error=answer.get("error"))
 
     def _bury(self, worker: _Worker, run: Run | None) -> Iterator[Done]:
+        """Forget a worker that ended; the run in its hands, if any, is lost."""
         self._workers.remove(worker)
         status = _close(worker)
+        self._lost_in_a_row += 1
+        if self._lost_in_a_row >= MAX_LOST_IN_A_ROW:
+            raise RunError(
+                f"workers must stay alive, but {MAX_LOST_IN_A_ROW} in a row ended, the last with status "
+                f"{status}. See `{Path(self.order.folder) / LOG_FILE}`; start the study again to go on."
+            )
         if run is not None:
             yield Done(run=run, error=_lost(status))
-            return
-        raise RunError(
-            f"a worker must wait for its next run, but it ended with status {status}. "
-            f"See `{Path(self.order.folder) / LOG_FILE}`; start the study again to go on."
-        )
 
     def _end_overdue(self) -> None:
         for worker in self._busy():

@@ -272,6 +272,7 @@ class StudySpec(Part):
             "neither",
             "Add one; `limbeck study quickstart --print-spec` shows both.",
         )
+        self._check_shared_names()
         wants_proxy = self.transfer is not None and "proxy" in self.transfer.transfer_sets
         require(
             not wants_proxy or self.data.proxy_samples > 0,
@@ -280,6 +281,20 @@ class StudySpec(Part):
             "Set `proxy_samples`, or remove `proxy`.",
         )
         return self
+
+    def _check_shared_names(self) -> None:
+        """A name means one way to split, wherever it stands: tables and figures go by it."""
+        if self.transfer is None or self.federated is None:
+            return
+        splits = {part.name: (part.strategy, part.parameters) for part in self.transfer.scenarios}
+        for scenario in self.federated.scenarios:
+            split = (scenario.strategy, scenario.parameters)
+            require(
+                splits.get(scenario.name, split) == split,
+                "a scenario's name means the same strategy and parameters in both parts",
+                f"two meanings of `{scenario.name}`",
+                "Rename one of them.",
+            )
 
     @property
     def hash(self) -> str:
