@@ -45,7 +45,7 @@ def test_a_perceptron_takes_any_shape():
 
 def test_an_unknown_architecture_is_refused_with_the_nearest_name():
     with pytest.raises(InputError, match="Did you mean `resnet20`"):
-        build("resnet2O", input_shape=(3, 32, 32), num_classes=10, seed=0)
+        build("resnt20", input_shape=(3, 32, 32), num_classes=10, seed=0)
 
 
 def test_images_are_needed_where_there_are_convolutions():
