@@ -116,6 +116,14 @@ def test_a_second_call_skips_everything_and_keeps_the_first_account(finished, sp
     assert (folder / "study.json").read_text() == account
 
 
+def test_a_damaged_account_is_written_again(finished, spec, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(finished[0], folder)
+    (folder / "study.json").write_text("{damaged")
+    assert run_study(spec, out=folder, workers=1, device="cpu").runs_done == 0
+    assert json.loads((folder / "study.json").read_text())["spec_hash"] == spec.hash
+
+
 def test_one_worker_in_a_fresh_process_gives_the_same_numbers_bit_for_bit(finished, spec, tmp_path):
     run_study(spec, out=tmp_path, workers=1, device="cpu")
     assert_same_numbers(finished[0], tmp_path)

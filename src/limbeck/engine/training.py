@@ -51,7 +51,9 @@ class Training:
     def __post_init__(self) -> None:
         require(self.epochs >= 0, "epochs >= 0", f"epochs={self.epochs}", "0 leaves the model as it is.")
         require(self.batch_size >= 1, "batch_size >= 1", f"batch_size={self.batch_size}", "64 is usual.")
-        require(self.lr > 0, "lr > 0", f"lr={self.lr}", "Usual values are 0.05 (sgd) and 0.001 (adam).")
+        require(
+            0 < self.lr < math.inf, "lr > 0", f"lr={self.lr}", "Usual values are 0.05 (sgd) and 0.001 (adam)."
+        )
         require(0 <= self.momentum < 1, "0 <= momentum < 1", f"momentum={self.momentum}", "0.9 is usual.")
         require(
             self.weight_decay >= 0,

@@ -5,6 +5,8 @@ References:
     https://arxiv.org/abs/1503.02531, section 2.
 """
 
+import math
+
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -86,7 +88,10 @@ def check_settings(*, temperature: float, weight: float) -> None:
         InputError: When T <= 0 or w is outside [0, 1].
     """
     require(
-        temperature > 0, "temperature > 0", f"temperature={temperature}", "Usual values are between 1 and 16."
+        0 < temperature < math.inf,
+        "temperature > 0",
+        f"temperature={temperature}",
+        "Usual values are between 1 and 16.",
     )
     require(
         0 <= weight <= 1,

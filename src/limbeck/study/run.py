@@ -285,9 +285,17 @@ def _mean_between_clients(divergence: np.ndarray) -> float:
     return float(divergence.sum() / num_pairs) if num_pairs else 0.0
 
 
+def _is_account(path: Path, spec_hash: str) -> bool:
+    """Whether a whole account of this very spec lies there."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["spec_hash"] == spec_hash
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def _write_about(path: Path, about: dict[str, Any], *, did_nothing: bool) -> None:
     """Write `study.json`; a call that found nothing to do keeps the account of the one that did the work."""
-    if did_nothing and path.exists():
+    if did_nothing and _is_account(path, about["spec_hash"]):
         return
     write_text(path, json.dumps(about, indent=2) + "\n")
 

@@ -77,6 +77,11 @@ class TransferScenarioPart(ScenarioPart):
 
     @model_validator(mode="after")
     def _check_pairs(self) -> Self:
+        pairs = self.list_pairs()
+        require(
+            len(pairs) > 0, "a scenario has at least one pair", "none", "Name one, or use at least 2 clients."
+        )
+        _check_unique("pair", [f"[{student}, {teacher}]" for student, teacher in pairs])
         for student, teacher in self.list_pairs():
             inside = min(student, teacher) >= 0 and max(student, teacher) < self.num_clients
             require(
@@ -168,6 +173,10 @@ class TransferPart(Part):
     def _check_consistent(self) -> Self:
         _check_unique("scenario", [scenario.name for scenario in self.scenarios])
         _check_unique("technique", self.techniques)
+        _check_unique("transfer set", self.transfer_sets)
+        _check_unique(
+            "pair of architectures", [f"{pair.student}/{pair.teacher}" for pair in self.architectures]
+        )
         tunes = TUNED_KD in self.techniques
         require(
             tunes == (self.grid is not None),
@@ -240,6 +249,13 @@ class FederatedPart(Part):
     @model_validator(mode="after")
     def _check_consistent(self) -> Self:
         require_known("architecture", self.arch, ARCHITECTURES)
+        has_peers = all(scenario.num_clients >= 2 for scenario in self.scenarios)
+        require(
+            has_peers or not any(STARTS[start].is_distilled for start in self.starts),
+            "num_clients >= 2 where a start distils",
+            "num_clients=1",
+            "Add clients, or leave `hub` and `chain` out.",
+        )
         _check_unique("scenario", [scenario.name for scenario in self.scenarios])
         return self
 
@@ -259,7 +275,7 @@ class StudySpec(Part):
     name: Name
     description: str = ""
     data: DataPart
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**63)], ...] = Field(min_length=1)
     transfer: TransferPart | None = None
     federated: FederatedPart | None = None
 

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -47,6 +48,9 @@ def _serve(run: Run, bench: Workbench) -> dict[str, Any]:
         return {"id": run.id, "result": execute(run, bench)}
     except (InputError, RunError) as error:
         return {"id": run.id, "error": str(error)}
+    except Exception as error:  # a bug costs its run, not the study: the log keeps the trace
+        traceback.print_exc()
+        return {"id": run.id, "error": f"{type(error).__name__}: {error}; see workers.log for the trace"}
 
 
 def _answer(answers: TextIO, answer: dict[str, Any]) -> None:
