@@ -15,7 +15,7 @@ RUN = Run(id="a" * 16, kind="transfer", config={"x": 1}, needs=(), cost=1.0)
 
 
 def test_what_is_recorded_is_read_back_after_opening_again(tmp_path):
-    result = {"models": [{"gain": 0.1 + 0.2}], "seconds": 1.5}
+    result = {"models": [{"gain": 0.1 + 0.2}], "share_from_teacher": None, "seconds": 1.5}
     with Store.open(tmp_path / "store.sqlite", SPEC) as store:
         store.record_done(RUN, result)
     with Store.open(tmp_path / "store.sqlite", SPEC) as store:
@@ -27,9 +27,10 @@ def test_a_failed_run_is_not_done_and_a_later_success_replaces_it(tmp_path):
         store.record_failed(RUN, "the loss became nan")
         assert store.read_results() == {}
         assert store.read_errors() == {RUN.id: "the loss became nan"}
-        store.record_done(RUN, {"seconds": 1.0})
+        result = {"models": [], "share_from_teacher": None, "seconds": 1.0}
+        store.record_done(RUN, result)
         assert store.read_errors() == {}
-        assert store.read_results() == {RUN.id: {"seconds": 1.0}}
+        assert store.read_results() == {RUN.id: result}
 
 
 def test_a_store_of_another_spec_is_refused(tmp_path):
@@ -74,3 +75,16 @@ def test_a_folder_that_cannot_be_made_is_named():
 
     with pytest.raises(RunError, match="must be writable"):
         Store.open(Path("/proc/nowhere/store.sqlite"), SPEC)
+
+
+@pytest.mark.parametrize("content", ["{not json", "{}", "[]"])
+def test_an_unreadable_result_is_refused(tmp_path, content):
+    path = tmp_path / "store.sqlite"
+    with Store.open(path, SPEC) as store:
+        store.record_done(RUN, {"models": [], "share_from_teacher": None, "seconds": 1.0})
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE runs SET result = ?", (content,))
+    connection.commit()
+    connection.close()
+    with Store.open(path, SPEC) as store, pytest.raises(InputError, match="must be a limbeck store"):
+        store.read_results()

@@ -33,6 +33,11 @@ from limbeck.study.spec import StudySpec
 STORE_FORMAT = 1
 LOCK_TIMEOUT_SECONDS = 30
 
+_REQUIRED_KEYS = {
+    "pretrain": {"accuracy", "weights_hash", "seconds"},
+    "transfer": {"models", "share_from_teacher", "seconds"},
+    "federate": {"rounds", "start_bytes", "start_seconds", "seconds"},
+}
 _METADATA = MetaData()
 _STUDY = Table(
     "study",
@@ -119,9 +124,16 @@ class Store:
         Raises:
             InputError: When the store is damaged.
         """
-        done = select(_RUNS.c.id, _RUNS.c.result).where(_RUNS.c.status == "done")
+        done = select(_RUNS.c.id, _RUNS.c.kind, _RUNS.c.result).where(_RUNS.c.status == "done")
         with _explain(self.path), self._engine.connect() as connection:
-            return {row.id: row.result for row in connection.execute(done)}
+            rows = connection.execute(done).all()
+        for row in rows:
+            if (
+                not isinstance(row.result, dict)
+                or not _REQUIRED_KEYS.get(row.kind, set()) <= row.result.keys()
+            ):
+                raise _damaged(self.path, f"the result of run {row.id} is not whole")
+        return {row.id: row.result for row in rows}
 
     def read_errors(self) -> dict[str, str]:
         """Why each failed run failed, by id."""
@@ -169,17 +181,25 @@ def _use_write_ahead_log(connection: Any, record: object) -> None:
     connection.execute("PRAGMA synchronous=NORMAL")
 
 
+def _damaged(path: Path, reason: str) -> InputError:
+    return InputError(
+        f"`{path}` must be a limbeck store, but it is damaged or something else ({reason}). "
+        "Restore it, or move it away and start again; the models beside it can still be loaded."
+    )
+
+
 @contextmanager
 def _explain(path: Path) -> Iterator[None]:
     try:
         yield
+    except InputError:
+        raise
+    except ValueError as error:  # a column that should hold JSON holds something else
+        raise _damaged(path, str(error)) from error
     except DatabaseError as error:
         reason = str(error.orig)
         if "not a database" in reason or "malformed" in reason or "no such column" in reason:
-            raise InputError(
-                f"`{path}` must be a limbeck store, but it is damaged or something else ({reason}). "
-                "Restore it, or move it away and start again; the models beside it can still be loaded."
-            ) from error
+            raise _damaged(path, reason) from error
         raise RunError(
             f"`{path}` must be writable, but the database says: {reason}. "
             "Free space there or choose another folder; finished runs are kept."
