@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from playwright.sync_api import Page, sync_playwright
 
 from limbeck.core.files import write_text
-from limbeck.report import summary_markdown
+from limbeck.report import summary_markdown, tuning_worth
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SECTIONS = {
@@ -33,7 +34,9 @@ def main() -> None:
     study, target = map(Path, sys.argv[1:3])
     about = json.loads((study / "study.json").read_text(encoding="utf-8"))
     pictures = _draw(study / "report.html", target)
-    write_text(target / "index.md", _describe(about, pictures, summary_markdown(study)))
+    write_text(
+        target / "index.md", _describe(about, pictures, [summary_markdown(study), _relate_worth(study)])
+    )
     for table in ("results", "grid", "federation"):
         shutil.copyfile(study / f"{table}.parquet", target / f"{table}.parquet")
 
@@ -63,7 +66,24 @@ def _draw_section(page: Page, name: str, target: Path) -> str | None:
     return f"{name}.png"
 
 
-def _describe(about: dict[str, Any], pictures: dict[str, str], summary: str) -> str:
+def _relate_worth(study: Path) -> str:
+    """The headline figure of the published study, computed over this one's scenarios."""
+    results = pl.read_parquet(study / "results.parquet")
+    uniform = results.filter(pl.col("strategy") == "uniform")["scenario"].unique().to_list()
+    worth = tuning_worth(results).with_columns(pl.col("scenario").is_in(uniform).alias("is_uniform"))
+    lines = []
+    for is_uniform, kind in ((True, "uniform"), (False, "other")):
+        relative = worth.filter(pl.col("is_uniform") == is_uniform)["relative_percent"].drop_nulls()
+        if len(relative):
+            mean, low, high = relative.mean(), relative.min(), relative.max()
+            lines.append(
+                f"* Gain of tuned KD over the best untuned technique, {kind} splits: mean {mean:+.0f} % of "
+                f"{len(relative)} cases ({low:+.0f} % to {high:+.0f} %)."
+            )
+    return "\n".join(lines)
+
+
+def _describe(about: dict[str, Any], pictures: dict[str, str], texts: list[str]) -> str:
     hardware, runs = about["hardware"], about["runs"]
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     lines = [
@@ -77,7 +97,7 @@ def _describe(about: dict[str, Any], pictures: dict[str, str], summary: str) -> 
         "Every number below is in the tables beside this page: `results.parquet`, `grid.parquet` and",
         "`federation.parquet`.",
         "",
-        summary,
+        "\n\n".join(texts),
     ]
     for title, name in pictures.items():
         lines += ["", f"## {title}", "", f"![{title}]({name})"]

@@ -69,3 +69,9 @@ def enumerate_words(words: Sequence[object]) -> str:
     if len(words) < 2:
         return "".join(map(str, words))
     return f"{', '.join(map(str, words[:-1]))} and {words[-1]}"
+
+
+def describe_error(error: BaseException) -> str:
+    """The first line of an error's message without its full stop, or its type where it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".: ") if lines else type(error).__name__

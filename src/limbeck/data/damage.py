@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from limbeck.core.errors import InputError
+from limbeck.core.errors import InputError, describe_error
 
 
 @contextmanager
@@ -27,9 +27,3 @@ def explain_damage(path: Path, kind: str, *errors: type[BaseException]) -> Itera
 def damaged(path: Path, kind: str, reason: str) -> InputError:
     """The error that says what `path` should be and why it is not."""
     return InputError(f"`{path}` must be {kind}, but {reason}. Copy or download the file again.")
-
-
-def describe_error(error: BaseException) -> str:
-    """The first line of an error's message without its full stop, or its type where it has none."""
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".: ") if lines else type(error).__name__

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from limbeck.data.damage import describe_error
+from limbeck.core.errors import describe_error
 
 # How long the network may stay silent before the attempt ends.
 SILENCE_S = 10.0

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from limbeck.data.damage import damaged, describe_error
+from limbeck.core.errors import describe_error
+from limbeck.data.damage import damaged
 
 # Only formats that Pillow decodes itself; others start foreign programs.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")

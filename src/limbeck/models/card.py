@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from limbeck.core.errors import InputError, require
+from limbeck.core.errors import InputError, describe_error, require
 from limbeck.core.files import write_atomically, write_text
 from limbeck.core.fingerprint import hash_state
 from limbeck.models.zoo import build
@@ -83,7 +83,7 @@ def read_card(folder: Path) -> Card:
         ) from error
     except (OSError, ValueError, ValidationError) as error:
         raise InputError(
-            f"`{path}` must be a limbeck model card, but it cannot be read ({_first_line(error)}). "
+            f"`{path}` must be a limbeck model card, but it cannot be read ({describe_error(error)}). "
             "Restore the file or train the model again."
         ) from error
     require(
@@ -114,7 +114,7 @@ def load(folder: Path) -> tuple[nn.Module, Card]:
     except (OSError, SafetensorError, RuntimeError) as error:
         raise InputError(
             f"`{path}` must be the safetensors file of a `{card.arch}`, but it cannot be loaded "
-            f"({_first_line(error)}). Restore the file or train the model again."
+            f"({describe_error(error)}). Restore the file or train the model again."
         ) from error
     found = hash_state(state)
     require(
@@ -124,7 +124,3 @@ def load(folder: Path) -> tuple[nn.Module, Card]:
         "Restore the file or train the model again.",
     )
     return model.eval(), card
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".:")

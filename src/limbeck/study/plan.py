@@ -22,7 +22,7 @@ from limbeck.study.spec import (
     TransferSet,
 )
 from limbeck.study.splits import Reserved, reserve, split_between_clients
-from limbeck.techniques import Settings, get_technique
+from limbeck.techniques import MutualTechnique, Settings, get_technique
 
 RUN_FORMAT = 1
 EVALUATION_COST = 0.25
@@ -194,7 +194,7 @@ class _Planner:
 
         def add(technique: str, settings: Settings | None) -> str:
             config = {**base, "technique": technique, **_settings_config(settings)}
-            models = 2 if technique == "dml" else 1
+            models = 2 if isinstance(get_technique(technique), MutualTechnique) else 1
             cost = models * (part.training.epochs * num_samples + EVALUATION_COST * self._num_evaluated())
             return self._add("transfer", config, (student_run, teacher_run), cost)
 

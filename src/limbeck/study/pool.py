@@ -47,11 +47,19 @@ class WorkOrder:
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """The end of a run: its result, or the reason why there is none."""
+    """The end of a run: its result, or the reason why there is none.
+
+    Attributes:
+        run: The run.
+        result: What it gave, None when it failed.
+        error: Why it failed, None when it did not.
+        is_lost: Whether its worker ended under it, so that it may be tried again.
+    """
 
     run: Run
     result: dict[str, Any] | None = None
     error: str | None = None
+    is_lost: bool = False
 
 
 @dataclass
@@ -98,7 +106,7 @@ class Pool:
                 yield Done(run=run, error="a run whose model it needs failed")
             self._hand_out(waiting, done)
             for end in self._collect():
-                if end.result is None and self._attempts[end.run.id] < MAX_ATTEMPTS and _is_lost(end):
+                if end.is_lost and self._attempts[end.run.id] < MAX_ATTEMPTS:
                     waiting.insert(0, end.run)
                     continue
                 (failed if end.result is None else done).add(end.run.id)
@@ -177,7 +185,7 @@ class Pool:
                 f"{status}. See `{Path(self.order.folder) / LOG_FILE}`; start the study again to go on."
             )
         if run is not None:
-            yield Done(run=run, error=_lost(status))
+            yield Done(run=run, error=_explain_loss(status), is_lost=True)
 
     def _end_overdue(self) -> None:
         for worker in self._busy():
@@ -185,17 +193,11 @@ class Pool:
                 worker.process.kill()
 
 
-_LOST = "its worker ended with status"
-
-
-def _lost(status: int | None) -> str:
+def _explain_loss(status: int | None) -> str:
     return (
-        f"{_LOST} {status}; a negative number is the signal that ended it, -9 often means too little memory"
+        f"its worker ended with status {status}; a negative number is the signal that ended it, "
+        "-9 often means too little memory"
     )
-
-
-def _is_lost(end: Done) -> bool:
-    return end.error is not None and end.error.startswith(_LOST)
 
 
 def _close(worker: _Worker) -> int | None:

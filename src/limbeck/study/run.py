@@ -1,7 +1,6 @@
 """Running a study: plan, skip what is done, do the rest, write the results."""
 
 import contextlib
-import datetime
 import json
 import shlex
 import sys
@@ -26,7 +25,7 @@ from limbeck.study.plan import Plan, Run, make_plan
 from limbeck.study.pool import Done, Pool, WorkOrder
 from limbeck.study.results import write_results
 from limbeck.study.spec import StudySpec
-from limbeck.study.store import Store
+from limbeck.study.store import Store, utc_now
 
 STORE_FILE = "store.sqlite"
 RESULTS_FILE = "results.parquet"
@@ -113,7 +112,7 @@ def run_study(
         f"workers={workers}",
         "Leave it out for one per core.",
     )
-    started, clock, commit = _now(), time.monotonic(), find_commit()
+    started, clock, commit = utc_now(), time.monotonic(), find_commit()
     picked = pick_device(device)
     data_set = data_sets.load(spec.data.source, data_dir=data_dir)
     plan = make_plan(spec, data_set)
@@ -152,7 +151,7 @@ def run_study(
         "hardware": describe_hardware(picked),
         "versions": describe_versions(),
         "started": started,
-        "finished": _now(),
+        "finished": utc_now(),
         "seconds": sum(result["seconds"] for result in results.values()),
         "elapsed_seconds": time.monotonic() - clock,
         "workers": num_workers,
@@ -298,7 +297,3 @@ def _write_about(path: Path, about: dict[str, Any], *, did_nothing: bool) -> Non
     if did_nothing and _is_account(path, about["spec_hash"]):
         return
     write_text(path, json.dumps(about, indent=2) + "\n")
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

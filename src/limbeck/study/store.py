@@ -154,7 +154,7 @@ class Store:
         self._record(run, status="failed", result=None, error=reason, seconds=None)
 
     def _record(self, run: Run, **values: Any) -> None:
-        row = {"id": run.id, "kind": run.kind, "config": run.config, "finished": _now(), **values}
+        row = {"id": run.id, "kind": run.kind, "config": run.config, "finished": utc_now(), **values}
         statement = insert(_RUNS).values(row)
         upsert = statement.on_conflict_do_update(index_elements=["id"], set_={**row, "config": run.config})
         with _explain(self.path), self._engine.begin() as connection:
@@ -171,7 +171,8 @@ class Store:
         self.close()
 
 
-def _now() -> str:
+def utc_now() -> str:
+    """The time now, ISO 8601 to the second."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
