@@ -49,7 +49,7 @@ docs: setup  ## Build the documentation into docs/_build/html.
 	$(RUN) sphinx --fail-on-warning --quiet docs docs/_build/html
 
 lock: | $(UV)  ## Renew requirements.lock from pyproject.toml.
-	$(UV) pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 \
+	$(UV) pip compile --quiet pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock
 
 clean:  ## Remove what the other targets made.
