@@ -36,8 +36,9 @@ def floats(values, labels):
 
 def test_the_public_names_are_these():
     assert set(limbeck.data.__all__) == {
-        "SOURCES", "DataSet", "Normalization", "Samples", "load", "make_data_set", "measure_normalization",
-        "normalize", "read_data_set", "write_data_set",
+        "SOURCES", "DataSet", "Inputs", "Normalization", "Samples", "StoredImages", "Texts", "Tokens",
+        "count_samples", "from_dataset", "input_shape", "load", "load_batch", "load_inputs", "make_data_set",
+        "measure_normalization", "normalize", "read_data_set", "take_samples", "write_data_set",
     }  # fmt: skip
 
 

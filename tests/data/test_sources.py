@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from limbeck.core.errors import InputError
-from limbeck.data import SOURCES, load
+from limbeck.data import SOURCES, load, load_inputs
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,64 @@ def test_an_unknown_name_is_answered_with_the_nearest():
 def test_a_path_that_is_absent_or_of_another_kind_is_refused(tmp_path):
     with pytest.raises(InputError, match="no file or folder lies there"):
         load(str(tmp_path / "absent.npz"))
-    (tmp_path / "table.csv").write_text("a,b")
-    with pytest.raises(InputError, match=r"parquet.*table\.csv"):
-        load(str(tmp_path / "table.csv"))
+    (tmp_path / "table.xlsx").write_text("a,b")
+    for load_fn in (load, load_inputs):
+        with pytest.raises(InputError, match=r"parquet.*table\.xlsx"):
+            load_fn(str(tmp_path / "table.xlsx"))
+
+
+@pytest.mark.parametrize("setting", [{"image_size": 32}, {"text_column": "a"}, {"label_column": "b"}])
+def test_a_setting_the_source_has_no_use_for_is_refused(setting, tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.zeros((10, 2)), y=np.array([0, 1] * 5))
+    (tmp_path / "a.txt").write_text("one\n")
+    for source, load_fn in (("digits", load), (tmp_path / "a.npz", load), (tmp_path / "a.txt", load_inputs)):
+        with pytest.raises(InputError, match=f"{next(iter(setting))} fits the source"):
+            load_fn(source, **setting)
+
+
+@pytest.mark.parametrize("setting", [{"image_size": 0}, {"memory_limit": -1}])
+def test_a_setting_out_of_range_is_refused(setting):
+    with pytest.raises(InputError, match=next(iter(setting))):
+        load("digits", **setting)
+
+
+def test_the_inputs_of_a_labelled_source_are_its_training_inputs(digits):
+    assert torch.equal(load_inputs("digits"), digits.train.inputs)
+
+
+def test_an_archive_without_labels_gives_its_inputs(tmp_path):
+    values = np.arange(40, dtype=np.float64).reshape(10, 4)
+    np.savez(tmp_path / "bare.npz", x=values)
+    np.savez(tmp_path / "whole.npz", x=values, y=np.array([0, 1] * 5))
+    assert load_inputs(tmp_path / "bare.npz").flatten().tolist() == list(range(40))
+    assert torch.equal(load_inputs(tmp_path / "whole.npz"), load(tmp_path / "whole.npz").train.inputs)
+    with pytest.raises(InputError, match="no y in"):
+        load(tmp_path / "bare.npz")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({}, "no x in"),
+        ({"x": np.full((3, 2), np.nan)}, "3 unlabelled samples"),
+        ({"x": np.zeros(3)}, "features"),
+    ],
+)
+def test_an_archive_without_labels_keeps_the_rules_of_inputs(arrays, message, tmp_path):
+    np.savez(tmp_path / "bare.npz", **arrays)
+    with pytest.raises(InputError, match=message):
+        load_inputs(tmp_path / "bare.npz")
+
+
+def test_a_text_file_gives_one_text_per_line(tmp_path):
+    (tmp_path / "proxy.txt").write_bytes("first line\r\n\n  zweite Zeile ü\n".encode())
+    assert load_inputs(tmp_path / "proxy.txt").strings == ("first line", "  zweite Zeile ü")
+    with pytest.raises(InputError, match="a data set has labels"):
+        load(tmp_path / "proxy.txt")
+
+
+@pytest.mark.parametrize(("content", "message"), [(b"\n \n", "holds no text"), (b"\xff\xfe\x00", "UTF-8")])
+def test_a_text_file_without_texts_is_an_input_error(content, message, tmp_path):
+    (tmp_path / "proxy.txt").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        load_inputs(tmp_path / "proxy.txt")

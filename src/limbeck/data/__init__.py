@@ -1,24 +1,47 @@
-"""Data sets in memory: samples, integer labels, class names and the fingerprint that identifies them.
+"""Data sets: samples, integer labels, class names and the fingerprint that identifies them.
 
-`load` reads a named source or a path, `normalize` turns a whole batch into what a model sees, and
-`write_data_set` / `read_data_set` hand a data set to another process without copying it.
+`load` reads a named source or a path, `load_inputs` a set without labels and `from_dataset` a Python object.
+Images that do not fit into memory come as `StoredImages`; `load_batch` takes samples of every kind from where
+they lie. `normalize` turns a whole batch into what a model sees. `write_data_set` and `read_data_set` hand a
+data set to another process without copying it.
 """
 
 from limbeck.data.data_set import DataSet, make_data_set
 from limbeck.data.exchange import read_data_set, write_data_set
+from limbeck.data.inputs import (
+    Inputs,
+    StoredImages,
+    Texts,
+    Tokens,
+    count_samples,
+    input_shape,
+    load_batch,
+    take_samples,
+)
 from limbeck.data.normalization import Normalization, measure_normalization, normalize
+from limbeck.data.python_data import from_dataset
 from limbeck.data.samples import Samples
-from limbeck.data.sources import SOURCES, load
+from limbeck.data.sources import SOURCES, load, load_inputs
 
 __all__ = [
     "SOURCES",
     "DataSet",
+    "Inputs",
     "Normalization",
     "Samples",
+    "StoredImages",
+    "Texts",
+    "Tokens",
+    "count_samples",
+    "from_dataset",
+    "input_shape",
     "load",
+    "load_batch",
+    "load_inputs",
     "make_data_set",
     "measure_normalization",
     "normalize",
     "read_data_set",
+    "take_samples",
     "write_data_set",
 ]

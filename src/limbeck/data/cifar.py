@@ -125,7 +125,7 @@ def load_cifar(lookup: Lookup, *, layout: BinaryLayout) -> DataSet:
 
 def read_below(root: Path, *, layout: BinaryLayout) -> DataSet | None:
     """The data set at or below `root` in binary, Python or parquet files, in this order; None without any."""
-    from limbeck.data.parquet import find_parquet_folder
+    from limbeck.data.table_files import find_tables
 
     for folder in (root / layout.folder, root):
         if all((folder / name).is_file() for name in layout.files):
@@ -134,9 +134,8 @@ def read_below(root: Path, *, layout: BinaryLayout) -> DataSet | None:
         if all((folder / Path(name).stem).is_file() for name in layout.files):
             return read_pickled(folder, layout=layout)
     for folder in (root / layout.name, root):
-        found = find_parquet_folder(folder)
-        if found is not None:
-            return read_parquet(found, layout=layout)
+        if [file for file in find_tables(folder) if file.suffix == ".parquet"]:
+            return read_parquet(folder, layout=layout)
     return None
 
 
@@ -195,9 +194,9 @@ def join_records(parts: Sequence[np.ndarray]) -> Samples:
 
 def read_parquet(folder: Path, *, layout: BinaryLayout) -> DataSet:
     """The data set in the parquet files of `folder`, checked to be this one and renamed where it is JPEG."""
-    from limbeck.data.parquet import holds_jpeg, load_parquet
+    from limbeck.data.tables import holds_jpeg, load_table
 
-    data = load_parquet(folder, name=layout.name)
+    data = load_table(folder, name=layout.name)
     num_classes = len(layout.class_names)
     require(
         data.input_shape == IMAGE_SHAPE and data.num_classes == num_classes,

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from limbeck.core.errors import require
-from limbeck.core.fingerprint import canonical_json, hash_arrays
+from limbeck.data.content_hash import hash_content
+from limbeck.data.inputs import Inputs, Texts, Tokens, input_shape
 from limbeck.data.samples import Samples
 
 # Names are invented only up to here, so that a label such as 10**12 is an error and not a full memory.
@@ -49,8 +50,8 @@ class DataSet:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """The shape of one input: (channels, height, width) for images."""
-        return tuple(self.train.inputs.shape[1:])
+        """The shape of one input: (channels, height, width) for images, () for texts and tokens."""
+        return input_shape(self.train.inputs)
 
     @property
     def labels(self) -> np.ndarray:
@@ -90,24 +91,17 @@ def make_data_set(name: str, train: Samples, test: Samples, class_names: Iterabl
     return DataSet(name=name, train=train, test=test, class_names=names, fingerprint=fingerprint)
 
 
-def hash_content(tensors: Sequence[Tensor], class_names: tuple[str, ...]) -> str:
-    """The fingerprint: 16 hexadecimal digits of both parts and the class names, not of the data set's name.
-
-    Args:
-        tensors: Training inputs, training labels, test inputs, test labels.
-        class_names: One name per label.
-    """
-    names = np.frombuffer(canonical_json(class_names).encode(), dtype=np.uint8)
-    return hash_arrays([*(tensor.cpu().numpy() for tensor in tensors), names])
-
-
 def number_classes(*parts: Samples) -> tuple[str, ...]:
     """The names ``"0"``, ``"1"``, ... up to the highest label, for sources that name no classes.
 
     Raises:
         InputError: When the highest label is beyond any plausible number of classes.
     """
-    highest = max((int(samples.labels.max()) for samples in parts if len(samples)), default=0)
+    return name_numbers(max((int(samples.labels.max()) for samples in parts if len(samples)), default=0))
+
+
+def name_numbers(highest: int) -> tuple[str, ...]:
+    """The names ``"0"``, ``"1"``, ... up to `highest`; see `number_classes`."""
     require(
         highest < MAX_UNNAMED_CLASSES,
         f"labels < {MAX_UNNAMED_CLASSES} where no class names are given",
@@ -131,20 +125,30 @@ def check_class_names(names: tuple[str, ...]) -> None:
     require(not repeated, "class names are distinct", f"{repeated} more than once", "Rename one of them.")
 
 
-def check_same_kind(train: Tensor, test: Tensor) -> None:
-    """Raise `InputError` unless both parts hold samples of one shape and type."""
+def check_same_kind(train: Inputs, test: Inputs) -> None:
+    """Raise `InputError` unless both parts hold samples of one kind, shape and type."""
     require(
         len(train) > 0 and len(test) > 0,
         "there are training and test samples",
         f"{len(train)} training and {len(test)} test samples",
         "Hold some samples out for the test.",
     )
+    kinds = [describe_kind(inputs) for inputs in (train, test)]
     require(
-        train.shape[1:] == test.shape[1:] and train.dtype == test.dtype,
+        kinds[0] == kinds[1],
         "training and test inputs have one shape and type",
-        f"{tuple(train.shape[1:])} {train.dtype} and {tuple(test.shape[1:])} {test.dtype}",
+        f"{kinds[0]} and {kinds[1]}",
         "Bring both to the same shape and type.",
     )
+
+
+def describe_kind(inputs: Inputs) -> str:
+    """What one sample is, in words: equal where two data sets can stand in for each other."""
+    if isinstance(inputs, Texts):
+        return "texts"
+    if isinstance(inputs, Tokens):
+        return f"tokens ({', '.join(sorted(inputs.columns))})"
+    return f"{input_shape(inputs)} {inputs.dtype}"
 
 
 def check_known_labels(labels: Tensor, *, part: str, num_classes: int) -> None:
@@ -158,9 +162,9 @@ def check_known_labels(labels: Tensor, *, part: str, num_classes: int) -> None:
     )
 
 
-def check_finite(inputs: Tensor, *, part: str) -> None:
+def check_finite(inputs: Inputs, *, part: str) -> None:
     """Raise `InputError` when a float input is NaN or infinite."""
-    if not inputs.is_floating_point():
+    if not isinstance(inputs, Tensor) or not inputs.is_floating_point():
         return
     broken = torch.nonzero(~torch.isfinite(inputs).flatten(1).all(dim=1)).flatten()
     first = f", the first at {int(broken[0])}" if len(broken) else ""

@@ -9,8 +9,10 @@ from safetensors.torch import load_file, save_file
 
 from limbeck.core.files import write_atomically
 from limbeck.core.fingerprint import canonical_json
+from limbeck.data.content_hash import hash_content
 from limbeck.data.damage import damaged, explain_damage
-from limbeck.data.data_set import DataSet, hash_content
+from limbeck.data.data_set import DataSet
+from limbeck.data.inputs import require_tensor
 from limbeck.data.samples import Samples
 
 CARD_KEY = "limbeck_data_set"
@@ -22,10 +24,12 @@ def write_data_set(data: DataSet, path: Path) -> None:
     """Write a data set whole or not at all; `read_data_set` gives it back with its fingerprint.
 
     Raises:
+        InputError: When the inputs are not a tensor in memory.
         RunError: When the disk refuses the file.
     """
     card = {"name": data.name, "class_names": data.class_names, "fingerprint": data.fingerprint}
-    parts = (data.train.inputs, data.train.labels, data.test.inputs, data.test.labels)
+    inputs = [require_tensor(samples.inputs) for samples in (data.train, data.test)]
+    parts = (inputs[0], data.train.labels, inputs[1], data.test.labels)
     # Cloned, because the format refuses tensors that are views of one memory.
     tensors = {key: part.cpu().contiguous().clone() for key, part in zip(TENSORS, parts, strict=True)}
     with write_atomically(path) as temporary:

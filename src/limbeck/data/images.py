@@ -1,57 +1,91 @@
-"""Encoded images (PNG, JPEG, ...) decoded into one uint8 tensor."""
+"""Encoded images (PNG, JPEG, ...) decoded one by one into uint8 arrays."""
 
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
-from limbeck.core.errors import describe_error
+from limbeck.core.errors import InputError, describe_error
 from limbeck.data.damage import damaged
 
 # Only formats that Pillow decodes itself; others start foreign programs.
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 KIND = "a source of images that can be decoded"
 DECODE_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+# How much larger than wanted an image stays before the last, smooth step; see Pillow's `reducing_gap`.
+REDUCING_GAP = 2.0
+# How many images are opened to list the sizes for an error.
+MOST_LISTED = 1_000
 
 
-def decode_images(encoded: Sequence[bytes | None], *, source: Path) -> Tensor:
-    """Every image, uint8 [n, channels, height, width]: 1 channel where all are grey, else 3.
+@dataclass(frozen=True, kw_only=True)
+class EncodedImage:
+    """One image as it is stored.
 
-    One thread decodes them: two took as long at 224 x 224 pixels and twice as long at 32 x 32.
+    Attributes:
+        content: The bytes of an image file, the path of one, or an open image; None where it is missing.
+        file: The file it comes from, for errors.
+        name: What it is called in that file, such as ``row 3``, for errors.
+    """
+
+    content: bytes | Path | Image.Image | None
+    file: Path
+    name: str
+
+
+def decode_image(encoded: EncodedImage, *, image_size: int | None = None) -> np.ndarray:
+    """One image, uint8 [channels, height, width]: 1 channel where it is grey, else 3 without transparency.
+
+    One thread decodes: two took as long at 224 x 224 pixels and twice as long at 32 x 32.
 
     Args:
-        encoded: The bytes of at least one image file each.
-        source: The file or folder they come from, for errors.
+        encoded: The stored image.
+        image_size: Where given, the shorter side is resized to it and the middle is cut out.
 
     Raises:
-        InputError: When an image is missing, damaged, deeper than 8 bits, or of another size than the others.
+        InputError: When the image is missing, damaged, or deeper than 8 bits.
     """
-    images = [decode_image(content, row=row, source=source) for row, content in enumerate(encoded)]
-    check_one_size(images, source=source)
-    if any(image.ndim == 3 for image in images):
-        images = [image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2) for image in images]
-        return torch.from_numpy(np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2)))
-    return torch.from_numpy(np.stack(images)[:, None])
-
-
-def decode_image(content: bytes | None, *, row: int, source: Path) -> np.ndarray:
-    """One image, uint8: [height, width] where it is grey, else [height, width, 3] without transparency."""
-    if not content:
-        raise damaged(source, KIND, f"row {row} holds no image bytes")
+    if not encoded.content:
+        raise damaged(encoded.file, KIND, f"{encoded.name} holds no image bytes")
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        with open_image(encoded.content) as image:
             is_deep = image.mode.startswith(("I", "F"))
-            values = None if is_deep else np.array(without_palette(image))
+            values = None if is_deep else np.array(fit_size(image, image_size))
     except DECODE_ERRORS as error:
-        raise damaged(source, KIND, f"the image of row {row} is damaged ({describe_error(error)})") from error
+        reason = f"the image of {encoded.name} is damaged ({describe_error(error)})"
+        raise damaged(encoded.file, KIND, reason) from error
     if values is None:
-        raise damaged(source, KIND, f"the image of row {row} has more than 8 bits per value")
-    return values
+        raise damaged(encoded.file, KIND, f"the image of {encoded.name} has more than 8 bits per value")
+    return values[None] if values.ndim == 2 else np.ascontiguousarray(values.transpose(2, 0, 1))
+
+
+def open_image(content: bytes | Path | Image.Image) -> Image.Image:
+    """The image, whose pixels are not decoded yet where it comes from a file."""
+    if isinstance(content, Image.Image):
+        return content.copy()
+    return Image.open(io.BytesIO(content) if isinstance(content, bytes) else content, formats=FORMATS)
+
+
+def fit_size(image: Image.Image, image_size: int | None) -> Image.Image:
+    """`image` without palette, its shorter side resized to `image_size` and its middle cut out.
+
+    A JPEG image is decoded at a smaller scale where that suffices, which is several times faster.
+    """
+    if image_size is None:
+        return without_palette(image)
+    shorter = min(image.size)
+    width, height = (max(image_size, round(side * image_size / shorter)) for side in image.size)
+    image.draft(None, (round(width * REDUCING_GAP), round(height * REDUCING_GAP)))
+    resized = without_palette(image).resize(
+        (width, height), Image.Resampling.BILINEAR, reducing_gap=REDUCING_GAP
+    )
+    left, top = (width - image_size) // 2, (height - image_size) // 2
+    return resized.crop((left, top, left + image_size, top + image_size))
 
 
 def without_palette(image: Image.Image) -> Image.Image:
@@ -63,11 +97,29 @@ def without_palette(image: Image.Image) -> Image.Image:
     return opaque.convert("RGB")
 
 
-def check_one_size(images: Sequence[np.ndarray], *, source: Path) -> None:
-    """Raise `InputError` with the sizes unless all images have one."""
-    sizes = Counter(image.shape[:2] for image in images)
-    if len(sizes) == 1:
-        return
+def explain_sizes(images: Iterable[EncodedImage], *, num_equal: int, source: Path) -> InputError:
+    """The error that lists the sizes of images, of which the first `num_equal` have one.
+
+    Only headers are read, and no more than `MOST_LISTED` of them.
+    """
+    remaining = iter(images)
+    first = next(remaining)
+    sizes = Counter({_size_of(first): num_equal})
+    sizes.update(map(_size_of, islice(remaining, num_equal - 1, num_equal - 1 + MOST_LISTED)))
     common = [f"{height}x{width} ({count} images)" for (height, width), count in sizes.most_common(4)]
     more = f" and {len(sizes) - 4} more" if len(sizes) > 4 else ""
-    raise damaged(source, "images of one height and width", f"they are {', '.join(common)}{more}")
+    return InputError(
+        f"`{source}` must be images of one height and width, but they are {', '.join(common)}{more}. "
+        "Choose one size with image_size (`--image-size 64`): the shorter side is resized to it and the "
+        "middle is cut out."
+    )
+
+
+def _size_of(encoded: EncodedImage) -> tuple[int, int]:
+    """(height, width), (0, 0) where the image cannot be opened."""
+    try:
+        with open_image(encoded.content or b"") as image:
+            width, height = image.size
+    except DECODE_ERRORS:
+        return 0, 0
+    return height, width

@@ -1,12 +1,16 @@
 """Normalization: inputs with mean 0 and standard deviation 1 per channel, for whole batches."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor
 
 from limbeck.core.errors import require
+from limbeck.data.content_hash import read_chunks
+from limbeck.data.inputs import Inputs, StoredImages, require_tensor
 from limbeck.data.samples import Samples
 
 # Values per step of the float64 sums: 2 MiB stay in a core's cache, three times as fast as 32 MiB.
@@ -46,8 +50,10 @@ def measure_normalization(samples: Samples) -> Normalization:
     uint8 inputs are scaled to [0, 1] first. A channel whose spread float32 cannot resolve, such as a
     constant one, gets std 1: it is centred and left at its scale.
 
+    Images in a file are read some at a time, twice.
+
     Raises:
-        InputError: When there are no samples.
+        InputError: When there are no samples, or they are texts or tokens.
     """
     require(
         len(samples) > 0,
@@ -56,7 +62,9 @@ def measure_normalization(samples: Samples) -> Normalization:
         "Measure on the whole training part.",
     )
     inputs = samples.inputs
-    values_per_channel = inputs.numel() // inputs.shape[1]
+    if not isinstance(inputs, StoredImages):
+        inputs = require_tensor(inputs)
+    values_per_channel = math.prod(inputs.shape) // inputs.shape[1]
     mean = sum_channels(inputs) / values_per_channel
     variance = sum_channels(inputs, squared_around=mean) / values_per_channel
     std = variance.sqrt()
@@ -65,7 +73,7 @@ def measure_normalization(samples: Samples) -> Normalization:
     return Normalization(mean=tuple(mean.tolist()), std=tuple(std.tolist()))
 
 
-def normalize(inputs: Tensor, normalization: Normalization) -> Tensor:
+def normalize(inputs: Inputs, normalization: Normalization) -> Tensor:
     """(inputs - mean) / std per channel, where uint8 inputs are scaled to [0, 1] first.
 
     Works on any device without asking it for an answer, and never changes `inputs`.
@@ -78,8 +86,10 @@ def normalize(inputs: Tensor, normalization: Normalization) -> Tensor:
         float32 of the same shape; channels-last in memory for 4 axes, which convolutions prefer.
 
     Raises:
-        InputError: When the inputs have another type or another number of channels.
+        InputError: When the inputs are not a tensor in memory, or have another type or another number of
+            channels.
     """
+    inputs = require_tensor(inputs)
     check_normalizable(inputs, normalization)
     full_scale = 255.0 if inputs.dtype == torch.uint8 else 1.0
     scale = [1.0 / (full_scale * std) for std in normalization.std]
@@ -114,10 +124,12 @@ def per_channel(values: list[float], inputs: Tensor) -> Tensor:
     return torch.tensor(values, dtype=torch.float32, device=inputs.device).view(shape)
 
 
-def sum_channels(inputs: Tensor, *, squared_around: Tensor | None = None) -> Tensor:
+def sum_channels(inputs: Tensor | StoredImages, *, squared_around: Tensor | None = None) -> Tensor:
     """The sum per channel, float64 [channels], of scaled values or of their squared distance to a centre."""
-    total = torch.zeros(inputs.shape[1], dtype=torch.float64, device=inputs.device)
-    for chunk in scaled_chunks(inputs):
+    device = inputs.device if isinstance(inputs, Tensor) else None
+    total = torch.zeros(inputs.shape[1], dtype=torch.float64, device=device)
+    parts = [inputs] if isinstance(inputs, Tensor) else read_chunks(inputs)
+    for chunk in chain.from_iterable(map(scaled_chunks, parts)):
         values = chunk if squared_around is None else (chunk - squared_around[:, None]).square_()
         total += values.sum(dim=(0, 2))
     return total

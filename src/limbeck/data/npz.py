@@ -9,9 +9,9 @@ import torch
 
 from limbeck.core.errors import require
 from limbeck.data.damage import damaged, explain_damage
-from limbeck.data.data_set import DataSet, make_data_set, number_classes
+from limbeck.data.data_set import DataSet, check_finite, make_data_set, number_classes
 from limbeck.data.hold_out import hold_out
-from limbeck.data.samples import Samples
+from limbeck.data.samples import Samples, check_inputs
 
 KIND = "an .npz file of plain arrays"
 TRAIN_KEYS = ("x", "y")
@@ -34,6 +34,30 @@ def load_npz(path: Path) -> DataSet:
     has_test = any(key in arrays for key in TEST_KEYS)
     train, test = (train, join_samples(arrays, TEST_KEYS, path=path)) if has_test else hold_out(train)
     return make_data_set(path.stem, train, test, number_classes(train, test))
+
+
+def has_labels(path: Path) -> bool:
+    """Whether the file holds more than `x`."""
+    return bool(read_arrays(path).keys() - {TRAIN_KEYS[0]})
+
+
+def load_npz_inputs(path: Path) -> torch.Tensor:
+    """The array `x` alone, of a file without labels.
+
+    Raises:
+        InputError: When the file is damaged, or `x` is missing or unfit.
+    """
+    arrays = read_arrays(path)
+    require(
+        TRAIN_KEYS[0] in arrays,
+        "an .npz file holds x",
+        f"no x in `{path}`",
+        "Write it with numpy.savez(path, x=inputs).",
+    )
+    inputs = as_inputs(arrays[TRAIN_KEYS[0]], path=path)
+    check_inputs(inputs)
+    check_finite(inputs, part="unlabelled")
+    return inputs
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:

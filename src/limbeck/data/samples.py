@@ -1,4 +1,4 @@
-"""Samples: inputs and their integer labels, held in memory on one device."""
+"""Samples: inputs and their integer labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from limbeck.core.errors import require
+from limbeck.data.inputs import Inputs, as_rows, count_samples, move_inputs, take_samples
 
 INTEGER_TYPES = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
@@ -17,19 +18,21 @@ class Samples:
     """Inputs with one label each; possibly none at all, because a client may hold nothing.
 
     Attributes:
-        inputs: uint8 images [n, channels, height, width] or float32 [n, ...].
+        inputs: uint8 images [n, channels, height, width], float32 [n, ...], or one of the other kinds of
+            `limbeck.data.Inputs`: texts, tokens, or images in a file.
         labels: int64 [n], each >= 0; other integer types are widened when the record is built.
 
     Raises:
         InputError: When a type, a shape, a length or a label breaks these rules.
     """
 
-    inputs: Tensor
+    inputs: Inputs
     labels: Tensor
 
     def __post_init__(self) -> None:
-        check_inputs(self.inputs)
-        check_labels(self.labels, num_inputs=len(self.inputs))
+        if isinstance(self.inputs, Tensor):
+            check_inputs(self.inputs)
+        check_labels(self.labels, num_inputs=count_samples(self.inputs))
         object.__setattr__(self, "labels", self.labels.long())
 
     def __len__(self) -> int:
@@ -44,12 +47,13 @@ class Samples:
         Raises:
             InputError: When `ids` are not integers, not one-dimensional or out of range.
         """
-        rows = as_rows(ids, num_samples=len(self)).to(self.labels.device)
-        return Samples(inputs=self.inputs.index_select(0, rows), labels=self.labels.index_select(0, rows))
+        rows = as_rows(ids, num_samples=len(self))
+        labels = self.labels.index_select(0, rows.to(self.labels.device))
+        return Samples(inputs=take_samples(self.inputs, rows), labels=labels)
 
     def to(self, device: torch.device | str) -> "Samples":
-        """The same samples on another device."""
-        return Samples(inputs=self.inputs.to(device), labels=self.labels.to(device))
+        """The same samples on another device; images in a file and texts stay where they are."""
+        return Samples(inputs=move_inputs(self.inputs, device), labels=self.labels.to(device))
 
 
 def check_inputs(inputs: Tensor) -> None:
@@ -91,23 +95,3 @@ def check_labels(labels: Tensor, *, num_inputs: int) -> None:
         f"label {smallest}",
         "Leave out samples without a label, often marked -1.",
     )
-
-
-def as_rows(ids: Sequence[int] | np.ndarray | Tensor, *, num_samples: int) -> Tensor:
-    """`ids` as an int64 tensor [k], checked to lie in [0, num_samples)."""
-    # Copied from NumPy, whose arrays may be read-only or reversed, which torch does not take.
-    array = ids.cpu().numpy() if isinstance(ids, Tensor) else np.asarray(ids)
-    require(
-        array.ndim == 1 and (array.dtype.kind in "iu" or array.size == 0),
-        "ids are integers in one dimension",
-        f"dtype={array.dtype} with shape={array.shape}",
-        "Turn a mask into ids with numpy.flatnonzero.",
-    )
-    lowest, highest = (int(array.min()), int(array.max())) if array.size else (0, -1)
-    require(
-        lowest >= 0 and highest < num_samples,
-        "0 <= id < number of samples",
-        f"ids from {lowest} to {highest} for {num_samples} samples",
-        "Use ids of this data set's own partition.",
-    )
-    return torch.from_numpy(array.astype(np.int64))

@@ -1,4 +1,4 @@
-"""Parquet files in the form Hugging Face writes them, with real PNG and JPEG bytes."""
+"""Tables of images: parquet files in the form Hugging Face writes them, with real PNG and JPEG bytes."""
 
 import io
 import json
@@ -116,7 +116,10 @@ DEEP = encode(np.full((6, 5), 40_000, dtype=np.uint16))
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        (table([GOOD, encode(colours(1, (7, 5))[0])], [0, 1]), r"6x5 \(1 images\), 7x5 \(1 images\)"),
+        (
+            table([GOOD, encode(colours(1, (7, 5))[0])], [0, 1]),
+            r"6x5 \(2 images\), 7x5 \(2 images\).*image_size",
+        ),
         (table([GOOD, GOOD[:40]], [0, 1]), "image of row 1 is damaged"),
         (table([GOOD, b"no image"], [0, 1]), "image of row 1 is damaged"),
         (table([GOOD, DEEP], [0, 1]), "row 1 has more than 8 bits"),
@@ -124,7 +127,7 @@ DEEP = encode(np.full((6, 5), 40_000, dtype=np.uint16))
         (table([GOOD, GOOD], [0, None]), "1 rows hold no label"),
         (table([GOOD, GOOD], [0, -1]), "label -1"),
         (table([GOOD, GOOD], [0, 10**12]), "label 1000000000000"),
-        (table([GOOD, GOOD], [0.0, 1.0]), "integer column is called label"),
+        (table([GOOD, GOOD], [0.0, 1.0]), "a column of integers or strings is called label.*label_column"),
         (table([GOOD, GOOD], [0, 1], label="kind"), r"kind \(Int64\)"),
         (table([], []).cast({"label": pl.Int64}), "no rows"),
         (pl.DataFrame({"label": [0, 1], "size": [1.0, 2.0]}), "a column holds images"),
@@ -159,7 +162,9 @@ def test_unreadable_class_names_are_an_input_error(tmp_path):
 
 
 def test_a_folder_needs_training_files(tmp_path):
-    with pytest.raises(InputError, match="must hold parquet files"):
+    with pytest.raises(
+        InputError, match="must hold parquet, CSV or TSV files, one folder of images per class"
+    ):
         load(str(tmp_path))
     table([GOOD], [0]).write_parquet(tmp_path / "test.parquet")
     with pytest.raises(InputError, match="contains `train`"):
