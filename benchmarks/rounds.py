@@ -7,7 +7,8 @@ import torch
 from benchmarks.measure import summarise, time_alternating
 from limbeck import models
 from limbeck.engine import Training
-from limbeck.federate import Client, Ledger, run_fedavg, weighted_average
+from limbeck.federate import Client, Ledger, run_fedavg
+from limbeck.models import weighted_average
 
 NUM_CLIENTS = 10
 NUM_ROUNDS = 20

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limbeck.core.errors import InputError
-from limbeck.federate import Ledger, decode, encode, weighted_average
+from limbeck.federate import Ledger, decode, encode
+from limbeck.models import weighted_average
 
 
 def make_state(seed):

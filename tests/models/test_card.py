@@ -69,6 +69,13 @@ def test_weights_of_another_model_are_refused_by_their_hash(saved):
         models.load(saved[2])
 
 
+def test_a_model_that_is_not_of_the_zoo_has_another_door(saved):
+    path = saved[2] / "card.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "arch": "timm:test_resnet"}))
+    with pytest.raises(InputError, match="Use `load_classifier`"):
+        models.load(saved[2])
+
+
 @pytest.mark.parametrize("damage", ["", "[]", "{", '{"arch": "resnet8"}'])
 def test_a_damaged_card_is_refused(saved, damage):
     (saved[2] / "card.json").write_text(damage)

@@ -1,6 +1,5 @@
 """Federated learning: starting models, messages, aggregation and an in-process simulation."""
 
-from limbeck.federate.aggregation import weighted_average
 from limbeck.federate.client import Client
 from limbeck.federate.messages import Entry, Ledger, decode, encode
 from limbeck.federate.simulation import Round, run_fedavg
@@ -19,5 +18,4 @@ __all__ = [
     "encode",
     "make_start",
     "run_fedavg",
-    "weighted_average",
 ]

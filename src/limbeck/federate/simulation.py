@@ -12,9 +12,9 @@ from torch import nn
 
 from limbeck.core.seeds import derive_seed
 from limbeck.engine import Training
-from limbeck.federate.aggregation import weighted_average
 from limbeck.federate.client import Client, train_locally, with_state
 from limbeck.federate.messages import Ledger, State, encode
+from limbeck.models.averaging import weighted_average
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,11 +18,11 @@ from torch import nn
 
 from limbeck.core.errors import require_known
 from limbeck.core.seeds import derive_seed
-from limbeck.engine import Case, Training, transfer
-from limbeck.federate.aggregation import weighted_average
+from limbeck.engine import Case, Training, apply_technique
 from limbeck.federate.client import Client, with_state
 from limbeck.federate.messages import Ledger
-from limbeck.techniques import Settings, Technique
+from limbeck.models.averaging import weighted_average
+from limbeck.techniques import AnySettings, Technique
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Consolidation:
     models: Sequence[nn.Module]
     score_fn: Callable[[nn.Module], float]
     technique: Technique
-    settings: Settings | None
+    settings: AnySettings | None
     training: Training
     seed: int
 
@@ -166,7 +166,7 @@ def _distil(
     consolidation: Consolidation, client: Client, student: nn.Module, teachers: Sequence[nn.Module]
 ) -> nn.Module:
     case = Case(student=student, teachers=teachers, inputs=client.inputs, labels=client.labels)
-    outcome = transfer(
+    outcome = apply_technique(
         case,
         technique=consolidation.technique,
         settings=consolidation.settings,

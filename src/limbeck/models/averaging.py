@@ -1,4 +1,4 @@
-"""Many clients' weights become one model's.
+"""The weights of many models become one model's.
 
 References:
     McMahan et al. 2017, "Communication-Efficient Learning of Deep Networks from Decentralized Data",
@@ -20,8 +20,8 @@ def weighted_average(states: Sequence[Mapping[str, Tensor]], shares: Sequence[fl
     of equal states is that state.
 
     Args:
-        states: One per client, with the same names and shapes.
-        shares: Weight of each client, such as its number of samples; scaled to sum to 1.
+        states: One per model, with the same names and shapes.
+        shares: Weight of each, such as its client's number of samples; scaled to sum to 1.
 
     Returns:
         The averaged state, each tensor in its own type.
@@ -29,7 +29,7 @@ def weighted_average(states: Sequence[Mapping[str, Tensor]], shares: Sequence[fl
     Raises:
         InputError: When there is no state, or names or shapes differ.
     """
-    require(len(states) > 0, "at least one state to average", "none", "Wait for one client or more.")
+    require(len(states) > 0, "at least one state to average", "none", "Give a model or more.")
     require(
         len(shares) == len(states) and min(shares) >= 0 and sum(shares) > 0,
         "one share per state, none negative, not all 0",

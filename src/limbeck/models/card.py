@@ -7,16 +7,19 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from limbeck.core.errors import InputError, describe_error, require
 from limbeck.core.files import write_atomically, write_text
 from limbeck.core.fingerprint import hash_state
-from limbeck.models.zoo import build
+from limbeck.models.weights import load_weights
+from limbeck.models.zoo import ARCHITECTURES, build
 
 CARD_FORMAT = 1
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "card.json"
+# Other libraries refuse a safetensors file that does not say whose tensors it holds.
+METADATA = {"format": "pt"}
 
 
 class Card(BaseModel):
@@ -24,10 +27,13 @@ class Card(BaseModel):
 
     Attributes:
         format: Version of this layout.
-        arch: Name in the zoo.
-        input_shape: Shape of one sample.
-        class_names: Name of each logit, in order.
-        mean: Per channel, subtracted from inputs scaled to [0, 1].
+        arch: Architecture reference (see `build_architecture`); ``hf:.`` is the config in the model's own
+            folder, and None an architecture that only its maker knows.
+        input_shape: Shape of one sample of the data; empty for texts.
+        input_size: Height and width in pixels that images are resized to; None for the size they have.
+        max_length: Tokens after which a text is cut; None where the model reads no text.
+        class_names: Name of each logit, in order; empty where they are unknown.
+        mean: Per channel, subtracted from inputs scaled to [0, 1]; empty for no normalization.
         std: Per channel, divided by afterwards.
         data_fingerprint: Hash of the data set the model was trained on.
         weights_hash: Hash of the weights, checked when the model is loaded.
@@ -39,8 +45,10 @@ class Card(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: int = CARD_FORMAT
-    arch: str
+    arch: str | None
     input_shape: tuple[int, ...]
+    input_size: tuple[int, int] | None = None
+    max_length: int | None = None
     class_names: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -60,12 +68,27 @@ def save(model: nn.Module, card: Card, folder: Path) -> Card:
     Raises:
         RunError: When the folder cannot be written.
     """
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    state = copy_state(model)
     complete = card.model_copy(update={"weights_hash": hash_state(state)})
     with write_atomically(folder / WEIGHTS_FILE) as temporary:
-        save_file(state, temporary)
+        save_file(state, temporary, metadata=METADATA)
     write_text(folder / CARD_FILE, complete.model_dump_json(indent=2) + "\n")
     return complete
+
+
+def copy_state(model: nn.Module) -> dict[str, Tensor]:
+    """A model's weights on the CPU under all their names; those that share memory are repeated.
+
+    A file written from it is taken by `model.load_state_dict` of the same model, tied weights or not.
+    """
+    state: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in model.state_dict().items():
+        own = tensor.detach().cpu().contiguous()
+        address = own.untyped_storage().data_ptr()
+        state[name] = own.clone() if address in seen else own
+        seen.add(address)
+    return state
 
 
 def read_card(folder: Path) -> Card:
@@ -96,25 +119,43 @@ def read_card(folder: Path) -> Card:
 
 
 def load(folder: Path) -> tuple[nn.Module, Card]:
-    """The model saved in `folder` (evaluation mode, on the CPU) and its card. Nothing is unpickled.
+    """The zoo model saved in `folder` (evaluation mode, on the CPU) and its card. Nothing is unpickled.
 
     Raises:
-        InputError: When a file is missing, damaged, or does not belong to the other.
+        InputError: When a file is missing, damaged, or does not belong to the other, or the model is not of
+            the zoo.
     """
     card = read_card(folder)
-    path = folder / WEIGHTS_FILE
+    require(
+        card.arch is not None and card.arch in ARCHITECTURES,
+        "the model is one of the zoo",
+        f"arch={card.arch} in `{folder}`",
+        "Use `load_classifier`.",
+    )
+    assert card.arch is not None
     model = build(card.arch, input_shape=card.input_shape, num_classes=len(card.class_names), seed=0)
+    state = read_saved_weights(folder, card)
+    load_weights(model, state, source=folder / WEIGHTS_FILE)
+    return model.eval(), card
+
+
+def read_saved_weights(folder: Path, card: Card) -> dict[str, Tensor]:
+    """The weights beside a card, checked against its hash.
+
+    Raises:
+        InputError: When the file is missing or damaged, or holds other weights.
+    """
+    path = folder / WEIGHTS_FILE
     try:
         state = load_file(path)
-        model.load_state_dict(state)
     except FileNotFoundError as error:
         raise InputError(
             f"`{folder}` must hold `{WEIGHTS_FILE}`, but it is missing. Check the path."
         ) from error
-    except (OSError, SafetensorError, RuntimeError) as error:
+    except (OSError, SafetensorError) as error:
         raise InputError(
-            f"`{path}` must be the safetensors file of a `{card.arch}`, but it cannot be loaded "
-            f"({describe_error(error)}). Restore the file or train the model again."
+            f"`{path}` must be a safetensors file, but it cannot be loaded ({describe_error(error)}). "
+            "Restore the file or train the model again."
         ) from error
     found = hash_state(state)
     require(
@@ -123,4 +164,4 @@ def load(folder: Path) -> tuple[nn.Module, Card]:
         f"{found} instead of {card.weights_hash} in `{path}`",
         "Restore the file or train the model again.",
     )
-    return model.eval(), card
+    return state
