@@ -11,7 +11,7 @@ from tests.engine.plain_loop import plain_transfer
 
 from benchmarks.measure import summarise, time_alternating
 from limbeck import data, models
-from limbeck.engine import Case, Training, transfer
+from limbeck.engine import Case, Training, apply_technique
 from limbeck.techniques import Settings, get_technique
 
 NUM_SAMPLES = 1400
@@ -34,7 +34,7 @@ def measure() -> dict[str, Any]:
     def by_engine() -> None:
         case = Case(student=student, teachers=[teacher], inputs=inputs, labels=labels)
         for point in settings:
-            transfer(case, technique=get_technique("kd"), settings=point, training=training, seed=0)
+            apply_technique(case, technique=get_technique("kd"), settings=point, training=training, seed=0)
 
     def by_textbook() -> None:
         for point in settings:

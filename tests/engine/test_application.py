@@ -10,8 +10,8 @@ import torch
 
 from limbeck.core.errors import InputError
 from limbeck.core.fingerprint import hash_state
-from limbeck.engine import Case, Training, pretrain, transfer
-from limbeck.techniques import TECHNIQUES, FrozenTechnique, Settings, get_technique
+from limbeck.engine import Case, Training, apply_technique, pretrain
+from limbeck.techniques import TECHNIQUES, Settings, get_technique, make_settings
 
 TRAINING = Training(epochs=2, batch_size=32, lr=0.02)
 every_technique = pytest.mark.parametrize("name", TECHNIQUES)
@@ -19,7 +19,7 @@ every_technique = pytest.mark.parametrize("name", TECHNIQUES)
 
 def run(case, name, *, settings=None, seed=0):
     technique = get_technique(name)
-    return transfer(
+    return apply_technique(
         case, technique=technique, settings=settings or technique.defaults, training=TRAINING, seed=seed
     )
 
@@ -46,15 +46,18 @@ import json, torch
 torch.set_num_threads(1)
 from limbeck import data, models
 from limbeck.core.fingerprint import hash_state
-from limbeck.engine import Case, Training, transfer
+from limbeck.engine import Case, Training, apply_technique
 from limbeck.techniques import TECHNIQUES
 digits = data.load("digits")
 inputs = data.normalize(digits.train.inputs, data.measure_normalization(digits.train))[:300]
 student, teacher = (models.build("cnn", input_shape=(1, 8, 8), num_classes=10, seed=s) for s in (0, 1))
 case = Case(student=student, teachers=[teacher], inputs=inputs, labels=digits.train.labels[:300])
 training = Training(epochs=2, batch_size=32, lr=0.02)
-print(json.dumps({t.name: hash_state(transfer(case, technique=t, settings=t.defaults, training=training,
-                                              seed=0).student.state_dict()) for t in TECHNIQUES.values()}))
+students = {
+    t.name: apply_technique(case, technique=t, settings=t.defaults, training=training, seed=0).student
+    for t in TECHNIQUES.values()
+}
+print(json.dumps({name: hash_state(student.state_dict()) for name, student in students.items()}))
 """
 
 
@@ -94,12 +97,15 @@ def test_forward_passes_beyond_training_are_as_many_as_declared(case, name):
     trained, once = TRAINING.epochs * len(case.inputs), len(case.inputs)
     expected = {
         "finetune": (trained, 0),
-        "kd": (trained, once),
+        "self-kd": (trained + once, 0),
         "dml": (trained, trained),
+        "bi-kd": (trained, trained),
         "dp-kd": (trained + once, once),
         "dp-kd-unsupervised": (trained + once, once),
+        "dp-kd-sequential": (trained + once, once),
+        "dp-kd-soup": (trained + once, once),
     }
-    assert (counts["student"], counts["teacher"]) == expected[name]
+    assert (counts["student"], counts["teacher"]) == expected.get(name, (trained, once))
 
 
 @every_technique
@@ -155,10 +161,13 @@ def test_techniques_that_need_labels_say_so(case, name):
         run(unlabelled, name)
 
 
-@pytest.mark.parametrize("name", ["kd", "dp-kd-unsupervised"])
+LABEL_FREE = [t.name for t in TECHNIQUES.values() if not t.needs_labels]
+
+
+@pytest.mark.parametrize("name", [name for name in LABEL_FREE if name != "kd-coverage"])
 def test_label_free_techniques_work_on_an_unlabelled_set_with_weight_one(case, name):
     unlabelled = Case(student=case.student, teachers=case.teachers, inputs=case.inputs, labels=None)
-    settings = Settings(temperature=2, weight=1)
+    settings = make_settings(get_technique(name), {"weight": 1})
     labelled_student = run(case, name, settings=settings).student
     student = run(unlabelled, name, settings=settings).student
     assert hash_state(student.state_dict()) == hash_state(labelled_student.state_dict())
@@ -166,7 +175,7 @@ def test_label_free_techniques_work_on_an_unlabelled_set_with_weight_one(case, n
 
 def test_settings_for_a_technique_without_any_are_refused(case):
     with pytest.raises(InputError, match="has no settings"):
-        transfer(
+        apply_technique(
             case,
             technique=get_technique("finetune"),
             settings=Settings(temperature=1, weight=0.5),
@@ -175,6 +184,59 @@ def test_settings_for_a_technique_without_any_are_refused(case):
         )
 
 
-def test_every_technique_but_mutual_learning_has_a_frozen_teacher():
-    frozen = {name for name, technique in TECHNIQUES.items() if isinstance(technique, FrozenTechnique)}
-    assert frozen == set(TECHNIQUES) - {"dml"}
+def test_what_needs_no_labels_is_what_a_proxy_set_can_serve():
+    expected = "kd kd-standardized kd-mean-logits kd-coverage dist self-kd dp-kd-unsupervised"
+    assert expected.split() == LABEL_FREE
+
+
+@every_technique
+def test_the_search_space_holds_settings_that_can_be_built(name):
+    technique = get_technique(name)
+    for setting, values in technique.search_space.items():
+        for value in values:
+            assert getattr(make_settings(technique, {setting: value}), setting) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "rule"),
+    [
+        ("kd", {"temperatur": 2}, "Did you mean `temperature`"),
+        ("kd", {"beta": 2}, "Unknown setting of `kd`"),
+        ("dkd", {"beta": -1}, "beta >= 0"),
+        ("dist", {"gamma": float("inf")}, "gamma >= 0"),
+        ("nkd", {"temperature": 0}, "temperature > 0"),
+        ("dml", {"weight": 1}, "has no settings"),
+    ],
+)
+def test_settings_that_do_not_fit_a_technique_are_refused(name, changes, rule):
+    with pytest.raises(InputError, match=rule):
+        make_settings(get_technique(name), changes)
+
+
+def test_settings_of_another_technique_are_refused(case):
+    with pytest.raises(InputError, match="`dkd` takes DkdSettings"):
+        run(case, "dkd", settings=Settings(temperature=1, weight=0.5))
+
+
+@pytest.mark.parametrize("name", [t.name for t in TECHNIQUES.values() if t.min_teachers])
+def test_techniques_that_need_a_teacher_say_so(case, name):
+    alone = Case(student=case.student, teachers=[], inputs=case.inputs, labels=case.labels)
+    with pytest.raises(InputError, match="teacher or more"):
+        run(alone, name)
+
+
+def test_two_way_distillation_takes_one_peer(case, make_model):
+    crowd = Case(
+        student=case.student,
+        teachers=[*case.teachers, make_model()],
+        inputs=case.inputs,
+        labels=case.labels,
+    )
+    with pytest.raises(InputError, match="at most 1 teacher"):
+        run(crowd, "bi-kd")
+
+
+def test_a_last_batch_of_one_sample_costs_dist_nothing(case):
+    odd = Case(student=case.student, teachers=case.teachers, inputs=case.inputs[:33], labels=case.labels[:33])
+    student = run(odd, "dist").student
+    assert all(torch.isfinite(parameter).all() for parameter in student.parameters())

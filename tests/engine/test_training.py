@@ -8,7 +8,7 @@ import torch
 from tests.engine import plain_loop
 
 from limbeck.core.errors import InputError, RunError
-from limbeck.engine import Case, Training, pretrain, transfer
+from limbeck.engine import Case, Training, apply_technique, pretrain
 from limbeck.engine.training import batches
 from limbeck.techniques import Settings, get_technique
 
@@ -23,7 +23,7 @@ def test_transfer_equals_the_plain_loop(digits, make_model, arch, schedule):
         copy.deepcopy(student), teacher, inputs, labels, temperature=4, weight=0.7, training=training, seed=3
     )
     case = Case(student=student, teachers=[teacher], inputs=inputs, labels=labels)
-    fast = transfer(
+    fast = apply_technique(
         case,
         technique=get_technique("kd"),
         settings=Settings(temperature=4, weight=0.7),

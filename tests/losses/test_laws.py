@@ -3,21 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from tests.losses import reference
+from tests.losses.draws import BATCH, CLASSES, class_ids, finite, laws, logits, temperatures, weights
 
 from limbeck.core.errors import InputError
 from limbeck.losses import cross_entropy, distillation, kd, mean_probabilities, mutual, select_targets
-
-BATCH, CLASSES = 4, 5
-finite = st.floats(-20, 20, allow_nan=False, width=64)
-logits = arrays(np.float64, (BATCH, CLASSES), elements=finite)
-temperatures = st.floats(0.5, 20)
-weights = st.floats(0, 1)
-class_ids = arrays(np.int64, (BATCH,), elements=st.integers(0, CLASSES - 1))
-laws = settings(deadline=None, max_examples=60)
 
 
 @laws

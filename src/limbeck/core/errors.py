@@ -16,6 +16,20 @@ class RunError(RuntimeError):
     """A failure of the machine or of a run that correct input does not prevent (disk full, interrupted)."""
 
 
+class DivergedError(RunError):
+    """A training whose loss stopped being finite.
+
+    Attributes:
+        epoch: The epoch in which it did; the first is 1.
+        losses: Per earlier epoch and model, the mean loss.
+    """
+
+    def __init__(self, message: str, *, epoch: int, losses: Sequence[tuple[float, ...]]) -> None:
+        super().__init__(message)
+        self.epoch = epoch
+        self.losses = tuple(losses)
+
+
 def require(holds: bool, rule: str, value: object, remedy: str) -> None:
     """Raise `InputError` with one sentence unless `holds`.
 

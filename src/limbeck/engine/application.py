@@ -1,48 +1,25 @@
-"""Transfer: a student, a teacher and samples become a new student.
-
-What does not depend on the technique or its settings (the teacher's and the initial student's logits on the
-transfer set) is computed once, in a `Case`, and shared by every transfer made from it.
-"""
+"""Applying a technique: a student, its teachers and samples become a new student."""
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from limbeck.core.errors import require
-from limbeck.engine.evaluation import predict_logits
-from limbeck.engine.training import LossFn, Trained, Training, train
-from limbeck.techniques import FrozenTechnique, MutualTechnique, Settings, Target, Technique
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """One student, one or more teachers and the samples to transfer on. Models are never changed.
-
-    Attributes:
-        student: The student before the transfer.
-        teachers: The trained models that know something else.
-        inputs: [samples, ...] normalised, on the models' device.
-        labels: [samples] int64, or None when the transfer set is unlabelled.
-    """
-
-    student: nn.Module
-    teachers: Sequence[nn.Module]
-    inputs: Tensor
-    labels: Tensor | None
-
-    @cached_property
-    def teacher_logits(self) -> Tensor:
-        """What each teacher says, [teachers, samples, classes]."""
-        return torch.stack([predict_logits(teacher, self.inputs) for teacher in self.teachers])
-
-    @cached_property
-    def initial_logits(self) -> Tensor:
-        """What the student says before the transfer."""
-        return predict_logits(self.student, self.inputs)
+from limbeck.engine.case import Case
+from limbeck.engine.training import Hooks, LossFn, Trained, Training, train
+from limbeck.models.averaging import weighted_average
+from limbeck.techniques import (
+    AnySettings,
+    ComposedTechnique,
+    FrozenTechnique,
+    MutualTechnique,
+    Target,
+    Technique,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +30,7 @@ class Transferred:
         student: The new student.
         peers: The teachers as they became when the technique teaches them too, else empty.
         share_from_teacher: Share of samples whose target was a teacher's, None when nothing is selected.
-        trained: What the training took.
+        trained: What the training took, all steps of a composed technique together.
     """
 
     student: nn.Module
@@ -62,30 +39,44 @@ class Transferred:
     trained: Trained
 
 
-def transfer(
-    case: Case, *, technique: Technique, settings: Settings | None, training: Training, seed: int
+def apply_technique(
+    case: Case,
+    *,
+    technique: Technique,
+    settings: AnySettings | None,
+    training: Training,
+    seed: int,
+    hooks: Hooks = Hooks(),  # noqa: B008 - frozen
 ) -> Transferred:
     """Transfer knowledge by one technique.
 
     Args:
         case: Student, teachers and samples.
         technique: How; see `limbeck.techniques`.
-        settings: Temperature and weight, None for a technique that has none.
+        settings: Settings of the technique's own type, None for a technique that has none.
         training: The budget and optimiser, the same for every technique in a fair comparison.
         seed: Seed of the batch order.
+        hooks: What to call on the way, with the student first among the models.
 
     Raises:
-        InputError: When the technique needs labels and there are none, or settings do not fit the technique.
-        RunError: When the training diverges.
+        InputError: When the technique, its settings, the teachers and the transfer set do not fit each other.
+        DivergedError: When the training diverges.
     """
-    check_transfer(technique, settings, has_labels=case.labels is not None)
+    check_transfer(technique, settings, has_labels=case.labels is not None, num_teachers=len(case.teachers))
     if isinstance(technique, MutualTechnique):
-        return _transfer_mutually(case, technique, training=training, seed=seed)
-    return _transfer_from_frozen(case, technique, settings=settings, training=training, seed=seed)
+        return _transfer_mutually(case, technique, training=training, seed=seed, hooks=hooks)
+    if isinstance(technique, ComposedTechnique):
+        compose = _transfer_in_sequence if technique.order == "sequence" else _transfer_as_soup
+        return compose(case, technique.step, settings=settings, training=training, seed=seed, hooks=hooks)
+    return _transfer_from_frozen(
+        case, technique, settings=settings, training=training, seed=seed, hooks=hooks
+    )
 
 
-def check_transfer(technique: Technique, settings: Settings | None, *, has_labels: bool) -> None:
-    """Check that a technique, its settings and the transfer set fit each other.
+def check_transfer(
+    technique: Technique, settings: AnySettings | None, *, has_labels: bool, num_teachers: int = 1
+) -> None:
+    """Check that a technique, its settings, the teachers and the transfer set fit each other.
 
     Raises:
         InputError: When they do not.
@@ -109,33 +100,56 @@ def check_transfer(technique: Technique, settings: Settings | None, *, has_label
         f"settings={settings}",
         "Give settings exactly to the techniques that have them.",
     )
+    require(
+        settings is None or type(settings) is type(technique.defaults),
+        f"`{technique.name}` takes {type(technique.defaults).__name__}",
+        f"settings={settings}",
+        "Use `make_settings`.",
+    )
+    require(
+        num_teachers >= technique.min_teachers,
+        f"`{technique.name}` has {technique.min_teachers} teacher or more",
+        f"{num_teachers}",
+        "Give a teacher, or use `finetune` or `self-kd`.",
+    )
+    require(
+        technique.max_teachers is None or num_teachers <= technique.max_teachers,
+        f"`{technique.name}` has at most {technique.max_teachers} teacher",
+        f"{num_teachers}",
+        "Give fewer teachers, or use `dml`, which takes any number.",
+    )
 
 
 def _transfer_from_frozen(
-    case: Case, technique: FrozenTechnique, *, settings: Settings | None, training: Training, seed: int
+    case: Case,
+    technique: FrozenTechnique[Any],
+    *,
+    settings: AnySettings | None,
+    training: Training,
+    seed: int,
+    hooks: Hooks,
 ) -> Transferred:
-    target = _make_target(case, technique, settings)
+    target = None
+    if technique.target_fn is not None:
+        target = technique.target_fn(case, settings)  # pyright: ignore[reportArgumentType] - cached_property is a property
     student = copy.deepcopy(case.student)
     loss_fn = _frozen_loss(technique, target, case.labels, settings)
-    trained = train([student], case.inputs, loss_fn, training=training, seed=seed)
+    trained = train([student], case.inputs, loss_fn, training=training, seed=seed, hooks=hooks)
     return Transferred(
         student=student.eval(), peers=(), share_from_teacher=_share_from_teacher(target), trained=trained
     )
 
 
-def _make_target(case: Case, technique: FrozenTechnique, settings: Settings | None) -> Target | None:
-    if technique.target_fn is None:
-        return None
-    return technique.target_fn(case, settings)  # pyright: ignore[reportArgumentType] - cached_property is a property
-
-
 def _frozen_loss(
-    technique: FrozenTechnique, target: Target | None, labels: Tensor | None, settings: Settings | None
+    technique: FrozenTechnique[Any],
+    target: Target | None,
+    labels: Tensor | None,
+    settings: AnySettings | None,
 ) -> LossFn:
     def loss_fn(logits: list[Tensor], ids: Tensor) -> list[Tensor]:
         batch_target = None if target is None else target.logits[ids]
         batch_labels = None if labels is None else labels[ids]
-        return [technique.loss_fn(logits[0], batch_target, batch_labels, settings)]
+        return [technique.loss(logits[0], batch_target, batch_labels, settings)]
 
     return loss_fn
 
@@ -147,15 +161,79 @@ def _share_from_teacher(target: Target | None) -> float | None:
 
 
 def _transfer_mutually(
-    case: Case, technique: MutualTechnique, *, training: Training, seed: int
+    case: Case, technique: MutualTechnique, *, training: Training, seed: int, hooks: Hooks
 ) -> Transferred:
     labels = case.labels
     assert labels is not None
+    require(
+        case.columns is None,
+        f"in `{technique.name}`, where both learn, student and teacher have the same classes in one order",
+        "other classes, or another order",
+        "Use a technique with a frozen teacher, such as `kd` or `dp-kd`.",
+    )
     models = [copy.deepcopy(model) for model in (case.student, *case.teachers)]
 
     def loss_fn(logits: list[Tensor], ids: Tensor) -> list[Tensor]:
         return technique.loss_fn(logits, labels[ids])
 
-    trained = train(models, case.inputs, loss_fn, training=training, seed=seed)
+    trained = train(models, case.inputs, loss_fn, training=training, seed=seed, hooks=hooks)
     student, *peers = [model.eval() for model in models]
     return Transferred(student=student, peers=tuple(peers), share_from_teacher=None, trained=trained)
+
+
+def _transfer_in_sequence(
+    case: Case,
+    step: FrozenTechnique[Any],
+    *,
+    settings: AnySettings | None,
+    training: Training,
+    seed: int,
+    hooks: Hooks,
+) -> Transferred:
+    """One teacher after another; each time the student before is the one the last teacher made."""
+    outcomes: list[Transferred] = []
+    for number in range(len(case.teachers)):
+        student = outcomes[-1].student if outcomes else case.student
+        one = replace(case.only_teacher(number), student=student)
+        outcomes.append(
+            _transfer_from_frozen(one, step, settings=settings, training=training, seed=seed, hooks=hooks)
+        )
+    return _join(outcomes, outcomes[-1].student)
+
+
+def _transfer_as_soup(
+    case: Case,
+    step: FrozenTechnique[Any],
+    *,
+    settings: AnySettings | None,
+    training: Training,
+    seed: int,
+    hooks: Hooks,
+) -> Transferred:
+    """One student per teacher, all from the same start, and the mean of their weights."""
+    own_hooks = Hooks(after_step=hooks.after_step)  # the students before the soup are nobody's result
+    outcomes = [
+        _transfer_from_frozen(
+            case.only_teacher(number), step, settings=settings, training=training, seed=seed, hooks=own_hooks
+        )
+        for number in range(len(case.teachers))
+    ]
+    states = [outcome.student.state_dict() for outcome in outcomes]
+    soup = copy.deepcopy(case.student)
+    soup.load_state_dict(weighted_average(states, [1.0] * len(states)))
+    hooks.after_epoch([soup])
+    return _join(outcomes, soup.eval())
+
+
+def _join(outcomes: Sequence[Transferred], student: nn.Module) -> Transferred:
+    shares = [outcome.share_from_teacher for outcome in outcomes if outcome.share_from_teacher is not None]
+    return Transferred(
+        student=student,
+        peers=(),
+        share_from_teacher=sum(shares) / len(shares) if shares else None,
+        trained=Trained(
+            losses=tuple(chain.from_iterable(outcome.trained.losses for outcome in outcomes)),
+            steps=sum(outcome.trained.steps for outcome in outcomes),
+            seconds=sum(outcome.trained.seconds for outcome in outcomes),
+        ),
+    )

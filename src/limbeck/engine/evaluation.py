@@ -1,31 +1,46 @@
 """What a model says about samples, and the numbers that follow from it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from limbeck.data import Inputs, count_samples, load_batch
+
 EVALUATION_BATCH = 1024
 
 
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's weights lie; the CPU for a model without any."""
+    parameter = next(model.parameters(), None)
+    return torch.device("cpu") if parameter is None else parameter.device
+
+
 @torch.inference_mode()
-def predict_logits(model: nn.Module, inputs: Tensor) -> Tensor:
+def predict_logits(model: nn.Module, inputs: Inputs) -> Tensor:
     """The logits of every sample, [samples, classes] in float32, the model in evaluation mode.
 
     Args:
         model: Anything that returns logits; its mode is restored afterwards.
-        inputs: [samples, ...] normalised, on the model's device.
+        inputs: What the model takes; larger than memory, they are read batch by batch.
     """
-    was_training = model.training
+    was_training, device = model.training, device_of(model)
     model.eval()
-    logits = torch.cat([model(batch).float() for batch in inputs.split(EVALUATION_BATCH)])
+    logits = torch.cat([model(batch).float() for batch in _in_order(inputs, device)])
     model.train(was_training)
     return logits
 
 
-def predict(model: nn.Module, inputs: Tensor) -> np.ndarray:
+def _in_order(inputs: Inputs, device: torch.device) -> Iterator[Tensor | dict[str, Tensor]]:
+    if isinstance(inputs, Tensor):  # views, where any other kind has to be gathered
+        return (batch.to(device) for batch in inputs.split(EVALUATION_BATCH))
+    ids = torch.arange(count_samples(inputs)).split(EVALUATION_BATCH)
+    return (load_batch(inputs, batch, device) for batch in ids)
+
+
+def predict(model: nn.Module, inputs: Inputs) -> np.ndarray:
     """The class with the largest logit for every sample, int64 [samples]."""
     return predict_logits(model, inputs).argmax(dim=-1).cpu().numpy()
 

@@ -1,8 +1,8 @@
 """The training loop: one loop for one model or for several that learn together.
 
-The data are resident: inputs lie on the device as one normalised tensor and a batch is a gather. Nothing in
-a step asks the device for an answer; the loss is accumulated there and looked at once per epoch. The plain
-loop this must equal is in `tests/engine`.
+Inputs that lie on the device are a tensor there and a batch is a gather; inputs too large for that are read
+batch by batch. Nothing in a step asks the device for an answer; the loss is accumulated there and looked at
+once per epoch. The plain loop this must equal is in `tests/engine`.
 """
 
 import math
@@ -14,8 +14,10 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from limbeck.core.errors import RunError, require
+from limbeck.core.errors import DivergedError, require, require_known
 from limbeck.core.seeds import torch_rng
+from limbeck.data import Inputs, count_samples, load_batch
+from limbeck.engine.evaluation import device_of
 
 LossFn = Callable[[list[Tensor], Tensor], list[Tensor]]
 """(logits of each model, ids of the batch's samples) to, per model, one number per sample."""
@@ -49,6 +51,8 @@ class Training:
     schedule: Literal["cosine", "constant"] = "cosine"
 
     def __post_init__(self) -> None:
+        require_known("optimizer", self.optimizer, ("sgd", "adam"))
+        require_known("schedule", self.schedule, ("cosine", "constant"))
         require(self.epochs >= 0, "epochs >= 0", f"epochs={self.epochs}", "0 leaves the model as it is.")
         require(self.batch_size >= 1, "batch_size >= 1", f"batch_size={self.batch_size}", "64 is usual.")
         require(
@@ -82,49 +86,76 @@ class Trained:
     seconds: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Hooks:
+    """Functions a training calls as it goes on; they look at the models and change none.
+
+    Attributes:
+        after_step: Called after every optimiser step; must not ask the device for an answer.
+        after_epoch: Called with the models after every epoch whose loss is finite.
+    """
+
+    after_step: Callable[[], None] = lambda: None
+    after_epoch: Callable[[Sequence[nn.Module]], None] = lambda _: None
+
+
 def train(
-    models: Sequence[nn.Module], inputs: Tensor, loss_fn: LossFn, *, training: Training, seed: int
+    models: Sequence[nn.Module],
+    inputs: Inputs,
+    loss_fn: LossFn,
+    *,
+    training: Training,
+    seed: int,
+    hooks: Hooks = Hooks(),
 ) -> Trained:
     """Train models in place on the same batches, each on the mean of its own loss.
 
     Args:
-        models: One or more models on the device of `inputs`.
-        inputs: [samples, ...] normalised.
+        models: One or more models on one device.
+        inputs: What the models take, on their device or where they are read from batch by batch.
         loss_fn: Per model one number per sample; a model's loss may depend on the others' logits only
             through detached tensors.
         training: The settings.
         seed: Seed of the batch order.
+        hooks: What to call on the way.
 
     Raises:
         InputError: When there is no sample.
-        RunError: When a loss stops being finite.
+        DivergedError: When a loss stops being finite.
     """
-    require(len(inputs) > 0, "at least 1 sample to train on", "0", "Give this client samples.")
+    num_samples = count_samples(inputs)
+    require(num_samples > 0, "at least 1 sample to train on", "0", "Give this client samples.")
     started = time.perf_counter()
-    for model in models:
-        model.train()
+    device = device_of(models[0])
     parameters = [
         parameter for model in models for parameter in model.parameters() if parameter.requires_grad
     ]
+    require(
+        len(parameters) > 0,
+        "the model has a weight that can change",
+        "0",
+        "Set `requires_grad` on some weights.",
+    )
     optimizer = _make_optimizer(parameters, training)
-    steps_per_epoch = math.ceil(len(inputs) / training.batch_size)
-    lrs = iter(_learning_rates(training, training.epochs * steps_per_epoch))
-    history = []
+    num_steps = training.epochs * math.ceil(num_samples / training.batch_size)
+    lrs = iter(_learning_rates(training, num_steps))
+    history: list[tuple[float, ...]] = []
     for epoch in range(training.epochs):
-        totals = inputs.new_zeros(len(models), dtype=torch.float32)
-        for ids in batches(len(inputs), training.batch_size, epoch=epoch, seed=seed, device=inputs.device):
+        for model in models:
+            model.train()
+        totals = torch.zeros(len(models), dtype=torch.float32, device=device)
+        for ids in batches(num_samples, training.batch_size, epoch=epoch, seed=seed, device=device):
             optimizer.param_groups[0]["lr"] = next(lrs)
-            losses = loss_fn([model(inputs[ids]) for model in models], ids)
+            batch = load_batch(inputs, ids, device)
+            losses = loss_fn([model(batch) for model in models], ids)
             optimizer.zero_grad(set_to_none=True)
             torch.stack([loss.mean() for loss in losses]).sum().backward()
             optimizer.step()
             totals += torch.stack([loss.detach().sum() for loss in losses])
-        history.append(_check_finite(totals / len(inputs), epoch, training))
-    return Trained(
-        losses=tuple(history),
-        steps=training.epochs * steps_per_epoch,
-        seconds=time.perf_counter() - started,
-    )
+            hooks.after_step()
+        history.append(_check_finite(totals / num_samples, history, training))
+        hooks.after_epoch(models)
+    return Trained(losses=tuple(history), steps=num_steps, seconds=time.perf_counter() - started)
 
 
 def batches(
@@ -153,11 +184,16 @@ def _learning_rates(training: Training, num_steps: int) -> list[float]:
     return [training.lr * (1 + math.cos(math.pi * step / num_steps)) / 2 for step in range(num_steps)]
 
 
-def _check_finite(mean_losses: Tensor, epoch: int, training: Training) -> tuple[float, ...]:
+def _check_finite(
+    mean_losses: Tensor, history: Sequence[tuple[float, ...]], training: Training
+) -> tuple[float, ...]:
     values = tuple(mean_losses.tolist())
     if all(math.isfinite(value) for value in values):
         return values
-    raise RunError(
-        f"the loss must stay finite, but it became {max(values)} in epoch {epoch + 1}. "
-        f"Lower `lr` (it is {training.lr})."
+    worst = next(value for value in values if not math.isfinite(value))
+    raise DivergedError(
+        f"the loss must stay finite, but it became {worst} in epoch {len(history) + 1}. "
+        f"Lower `lr` (it is {training.lr}).",
+        epoch=len(history) + 1,
+        losses=history,
     )

@@ -6,6 +6,7 @@ References:
 """
 
 import math
+from collections.abc import Callable
 
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -66,8 +67,37 @@ def distillation(
         InputError: When T or w is out of range, or labels are missing while w < 1.
     """
     check_settings(temperature=temperature, weight=weight)
+    return blend(
+        student_logits,
+        labels,
+        lambda: kd(student_logits, target_logits, temperature=temperature),
+        weight=weight,
+    )
+
+
+def blend(
+    student_logits: Float[Tensor, "batch classes"],
+    labels: Int[Tensor, " batch"] | None,
+    pull_fn: Callable[[], Tensor],
+    *,
+    weight: float,
+) -> Float[Tensor, " batch"]:
+    """The blend of the labels and any pull: (1 - w) CE(z_s, y) + w pull; neither is computed where it is 0.
+
+    Args:
+        student_logits: z_s; gradients flow.
+        labels: Class of each sample; may be None when w = 1.
+        pull_fn: Gives one number per sample, or one for the batch.
+        weight: w in [0, 1].
+
+    Returns:
+        One number per sample.
+
+    Raises:
+        InputError: When labels are missing while w < 1.
+    """
     if weight == 1:
-        return kd(student_logits, target_logits, temperature=temperature)
+        return pull_fn().expand(len(student_logits))
     require(
         labels is not None,
         "weight == 1 without labels",
@@ -76,9 +106,7 @@ def distillation(
     )
     assert labels is not None
     supervised = cross_entropy(student_logits, labels)
-    if weight == 0:
-        return supervised
-    return (1 - weight) * supervised + weight * kd(student_logits, target_logits, temperature=temperature)
+    return supervised if weight == 0 else (1 - weight) * supervised + weight * pull_fn()
 
 
 def check_settings(*, temperature: float, weight: float) -> None:

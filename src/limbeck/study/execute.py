@@ -17,17 +17,17 @@ from limbeck.engine import (
     Case,
     Training,
     accuracy,
+    apply_technique,
     class_accuracy,
     measure_change,
     predict,
     pretrain,
-    transfer,
 )
 from limbeck.partition import Partition
-from limbeck.study.plan import PartName, Run, transfer_ids
+from limbeck.study.plan import PartName, Run, settings_of, transfer_ids
 from limbeck.study.spec import ScenarioPart, StudySpec
 from limbeck.study.splits import Reserved, reserve, split_between_clients
-from limbeck.techniques import Settings, get_technique
+from limbeck.techniques import get_technique, make_settings
 
 MODELS_FOLDER = "models"
 
@@ -208,13 +208,11 @@ def _execute_transfer(run: Run, bench: Workbench) -> dict[str, Any]:
     pair = tuple(config["pair"])
     place = (config["part"], config["scenario"], config["seed"])
     case = bench.case(config["student"], config["teacher"], *place, pair, config["transfer_set"])
-    settings = None
-    if config["temperature"] is not None:
-        settings = Settings(temperature=config["temperature"], weight=config["weight"])
-    outcome = transfer(
+    technique = get_technique(config["technique"])
+    outcome = apply_technique(
         case,
-        technique=get_technique(config["technique"]),
-        settings=settings,
+        technique=technique,
+        settings=make_settings(technique, settings_of(config)),
         training=Training(**config["training"]),
         seed=derive_seed(config["seed"], "transfer", *pair),
     )

@@ -22,7 +22,14 @@ from limbeck.study.spec import (
     TransferSet,
 )
 from limbeck.study.splits import Reserved, reserve, split_between_clients
-from limbeck.techniques import MutualTechnique, Settings, get_technique
+from limbeck.techniques import (
+    AnySettings,
+    MutualTechnique,
+    Settings,
+    get_technique,
+    list_coefficients,
+    make_settings,
+)
 
 RUN_FORMAT = 1
 EVALUATION_COST = 0.25
@@ -140,12 +147,11 @@ def can_run_on(technique_name: str, transfer_set: TransferSet) -> bool:
     return transfer_set != "proxy" or not get_technique(technique_name).needs_labels
 
 
-def settings_on(technique_name: str, transfer_set: TransferSet) -> Settings | None:
+def settings_on(technique_name: str, transfer_set: TransferSet) -> AnySettings | None:
     """A technique's untuned settings; on the unlabelled proxy set the teacher alone counts (w = 1)."""
-    defaults = get_technique(technique_name).defaults
-    if defaults is None or transfer_set != "proxy":
-        return defaults
-    return Settings(temperature=defaults.temperature, weight=1)
+    technique = get_technique(technique_name)
+    alone = technique.defaults is not None and transfer_set == "proxy"
+    return make_settings(technique, {"weight": 1} if alone else {})
 
 
 @dataclass
@@ -192,7 +198,7 @@ class _Planner:
         }
         num_samples = self._count_transfer_samples(split_key, pair, transfer_set)
 
-        def add(technique: str, settings: Settings | None) -> str:
+        def add(technique: str, settings: AnySettings | None) -> str:
             config = {**base, "technique": technique, **_settings_config(settings)}
             models = 2 if isinstance(get_technique(technique), MutualTechnique) else 1
             cost = models * (part.training.epochs * num_samples + EVALUATION_COST * self._num_evaluated())
@@ -317,7 +323,23 @@ def _on_set(point: Settings, transfer_set: TransferSet) -> Settings:
     return point if transfer_set != "proxy" else Settings(temperature=point.temperature, weight=1)
 
 
-def _settings_config(settings: Settings | None) -> dict[str, float | None]:
+def _settings_config(settings: AnySettings | None) -> dict[str, Any]:
     if settings is None:
         return {"temperature": None, "weight": None}
-    return {"temperature": float(settings.temperature), "weight": float(settings.weight)}
+    coefficients = list_coefficients(settings)
+    return {
+        "temperature": float(settings.temperature),
+        "weight": float(settings.weight),
+        **({"coefficients": coefficients} if coefficients else {}),
+    }
+
+
+def settings_of(config: dict[str, Any]) -> dict[str, float]:
+    """The settings in the configuration of a transfer by name, none for a technique without any."""
+    if config["temperature"] is None:
+        return {}
+    return {
+        "temperature": config["temperature"],
+        "weight": config["weight"],
+        **config.get("coefficients", {}),
+    }

@@ -13,7 +13,7 @@ from limbeck.engine import Training, check_transfer
 from limbeck.federate import STARTS
 from limbeck.models import ARCHITECTURES
 from limbeck.study.explain import explain_validation
-from limbeck.techniques import TECHNIQUES, Settings, get_technique
+from limbeck.techniques import TECHNIQUES, AnySettings, Settings, get_technique, make_settings
 from limbeck.tune import grid_points
 
 BUILTIN_FOLDER = Path(__file__).parent / "builtin"
@@ -208,9 +208,10 @@ class DistilPart(Part):
         return self
 
     @property
-    def settings(self) -> Settings:
-        """Temperature and weight as one record."""
-        return Settings(temperature=self.temperature, weight=self.weight)
+    def settings(self) -> AnySettings | None:
+        """Temperature and weight as a record of the technique's own."""
+        changes = {"temperature": self.temperature, "weight": self.weight}
+        return make_settings(get_technique(self.technique), changes)
 
 
 class FederatedPart(Part):

@@ -6,22 +6,11 @@ Deviations from the paper: none.
 Cost: no extra forward pass.
 """
 
-from torch import Tensor
+from types import MappingProxyType
 
-from limbeck.losses import cross_entropy
-from limbeck.techniques.record import FrozenTechnique, Settings
+from limbeck.techniques.record import FrozenTechnique
 
-
-def finetune_loss(
-    student_logits: Tensor, target_logits: Tensor | None, labels: Tensor | None, settings: Settings | None
-) -> Tensor:
-    """Cross-entropy of each sample."""
-    del target_logits, settings
-    assert labels is not None
-    return cross_entropy(student_logits, labels)
-
-
-FINETUNE = FrozenTechnique(
+FINETUNE = FrozenTechnique[None](
     name="finetune",
     title="Fine-tuning (no teacher)",
     reference="the baseline of this study",
@@ -30,5 +19,7 @@ FINETUNE = FrozenTechnique(
     needs_labels=True,
     defaults=None,
     target_fn=None,
-    loss_fn=finetune_loss,
+    pull_fn=None,
+    search_space=MappingProxyType({}),
+    min_teachers=0,
 )

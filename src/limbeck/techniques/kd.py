@@ -7,17 +7,9 @@ of their softened probabilities.
 Cost: one forward pass of each teacher over the transfer set.
 """
 
-from limbeck.losses import mean_probabilities
-from limbeck.techniques.record import FrozenTechnique, Outputs, Settings, Target, pull_to_target
+from limbeck.techniques.record import FrozenTechnique, Settings, pull_to_target, teachers_target
 
-
-def teacher_target(outputs: Outputs, settings: Settings | None) -> Target:
-    """The teacher's logits, or those of the mean of several teachers' softened probabilities."""
-    assert settings is not None
-    return Target(logits=mean_probabilities(outputs.teacher_logits, temperature=settings.temperature))
-
-
-KD = FrozenTechnique(
+KD = FrozenTechnique[Settings](
     name="kd",
     title="Knowledge distillation",
     reference="Hinton et al. 2015, arXiv 1503.02531",
@@ -25,6 +17,6 @@ KD = FrozenTechnique(
     cost="one forward pass of each teacher",
     needs_labels=False,
     defaults=Settings(temperature=1, weight=0.5),
-    target_fn=teacher_target,
-    loss_fn=pull_to_target,
+    target_fn=teachers_target,
+    pull_fn=pull_to_target,
 )
