@@ -7,17 +7,25 @@ import pytest
 import limbeck
 
 PUBLIC = {
-    "losses": "check_settings cross_entropy distillation kd mean_probabilities mutual select_targets",
-    "techniques": "TECHNIQUES FrozenTechnique MutualTechnique Outputs Settings Target Technique "
-    "get_technique",
-    "engine": "Case Change Trained Training Transferred accuracy check_transfer class_accuracy "
-    "measure_change predict predict_logits pretrain train transfer",
-    "models": "ARCHITECTURES Card build count_parameters load read_card save",
-    "data": "SOURCES DataSet Normalization Samples load make_data_set measure_normalization normalize "
-    "read_data_set write_data_set",
+    "data": "SOURCES DataSet Inputs Normalization Samples StoredImages Texts Tokens count_samples "
+    "from_dataset input_shape load load_batch load_inputs make_data_set measure_normalization "
+    "normalize read_data_set take_samples write_data_set",
+    "models": "ARCHITECTURES NORMALIZATIONS Card Classifier Preprocessing adapt build build_architecture "
+    "count_parameters encode_texts export infer_num_classes load load_classifier load_weights "
+    "measure_truncation parse_normalization read_card read_state save save_classifier "
+    "weighted_average",
+    "losses": "align_logits bidirectional blend check_settings coverage_mean cross_entropy dist "
+    "distillation dkd kd mean_logits mean_probabilities mutual nkd select_targets standardize "
+    "teacher_weights weighted_probabilities",
+    "techniques": "TECHNIQUES AnySettings ComposedTechnique DistSettings DkdSettings FrozenTechnique "
+    "MutualTechnique NkdSettings Outputs Settings Target Technique get_technique "
+    "list_coefficients make_settings standardize_technique",
+    "engine": "Case Change Hooks Trained Training Transferred accuracy apply_technique check_transfer "
+    "class_accuracy device_of measure_change predict predict_logits pretrain train",
+    "pairs": "Attempt Comparison Outcome Standing TransferRecord compare measure_calibration transfer",
     "tune": "choose_best grid_points",
     "federate": "STARTS Client Consolidation Entry Ledger Round Start Started decode encode make_start "
-    "run_fedavg weighted_average",
+    "run_fedavg",
     "study": "Plan Progress Run StudyOutcome StudySpec list_builtin load_spec make_plan parse_spec run_study",
 }
 

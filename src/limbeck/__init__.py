@@ -5,32 +5,51 @@ The folders are imported when first used, so that `import limbeck` and `limbeck 
 
 import importlib
 from importlib.metadata import version
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from limbeck import data, engine, federate, losses, models, partition, report, study, techniques, tune
+    from limbeck import (
+        data,
+        engine,
+        federate,
+        losses,
+        models,
+        pairs,
+        partition,
+        report,
+        study,
+        techniques,
+        tune,
+    )
+    from limbeck.pairs import compare, transfer
 
 __all__ = [
     "__version__",
+    "compare",
     "data",
     "engine",
     "federate",
     "losses",
     "models",
+    "pairs",
     "partition",
     "report",
     "study",
     "techniques",
+    "transfer",
     "tune",
 ]
 
 __version__ = version("limbeck")
 
+_FUNCTIONS = {"compare": "limbeck.pairs", "transfer": "limbeck.pairs"}
 
-def __getattr__(name: str) -> ModuleType:
+
+def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module `limbeck` has no attribute `{name}`")
+    if name in _FUNCTIONS:
+        return getattr(importlib.import_module(_FUNCTIONS[name]), name)
     return importlib.import_module(f"limbeck.{name}")
 
 

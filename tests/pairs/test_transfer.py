@@ -1,0 +1,249 @@
+"""A transfer as a user asks for it: what it promises about the student and about its numbers."""
+
+import copy
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import limbeck
+from limbeck import data, models
+from limbeck.core.errors import InputError
+from limbeck.core.fingerprint import hash_state
+from limbeck.engine import predict
+from limbeck.techniques import TECHNIQUES
+
+
+def transfer(student, teachers, samples, **options):
+    return limbeck.transfer(student, teachers, samples, **{"epochs": 2, "progress": False, **options})
+
+
+@pytest.fixture(scope="module")
+def outcome(student, teacher, digits):
+    return transfer(student, teacher, digits, technique="dp-kd", epochs=4)
+
+
+def test_the_numbers_are_those_of_the_students_on_the_test_part(outcome, student, digits):
+    labels = digits.test.labels.numpy()
+    before, after = (predict(model, digits.test.inputs) for model in (student, outcome.student))
+    change = outcome.record.attempt.change
+    assert change.accuracy_before == np.mean(before == labels)
+    assert change.accuracy_after == np.mean(after == labels)
+    assert change.positive_flips == np.sum((after == labels) & (before != labels))
+    assert change.negative_flips == np.sum((after != labels) & (before == labels))
+    assert outcome.record.gain == pytest.approx(change.accuracy_after - change.accuracy_before)
+    assert outcome.record.measured_on == "test"
+    assert outcome.record.gain > 0.1
+
+
+def test_forgetting_is_told_per_class(outcome):
+    change = outcome.record.attempt.change
+    for lost, before, after in zip(
+        outcome.record.attempt.class_forgetting,
+        change.class_accuracy_before,
+        change.class_accuracy_after,
+        strict=True,
+    ):
+        assert lost == pytest.approx(max(0, before - after))
+
+
+def test_training_and_validation_samples_are_apart_and_the_test_part_is_neither(outcome, digits):
+    record = outcome.record
+    assert record.num_train + record.num_validation == len(digits.train)
+    assert record.num_validation == round(0.1 * len(digits.train))
+    assert record.num_measured == len(digits.test)
+
+
+def test_finetune_runs_beside_it_under_the_same_rules(outcome, student, digits):
+    baseline = outcome.record.baseline
+    alone = transfer(student, [], digits, technique="finetune", epochs=4).record
+    assert baseline.technique == "finetune"
+    assert baseline.change == alone.attempt.change
+    assert baseline.validation == alone.attempt.validation
+    assert alone.baseline is None
+
+
+def test_the_baseline_can_be_left_out(student, teacher, digits):
+    assert transfer(student, teacher, digits, epochs=0, baseline=False).record.baseline is None
+
+
+def test_the_best_epoch_is_kept_and_no_worse_than_the_start(student, teacher, digits):
+    record = transfer(student, teacher, digits, technique="kd", weight=1, temperature=1, epochs=4).record
+    scores = record.attempt.validation
+    assert len(scores) == 5
+    assert record.attempt.kept_epoch == int(np.argmax(scores))
+    assert scores[record.attempt.kept_epoch] >= scores[0]
+
+
+@pytest.fixture(scope="module")
+def liar(teacher):
+    """A teacher that is always wrong and always sure."""
+    return nn.Sequential(copy.deepcopy(teacher), Shift())
+
+
+def test_a_harmful_teacher_leaves_the_student_as_it_came(student, liar, digits):
+    result = transfer(student, liar, digits, technique="kd", weight=1, temperature=1)
+    assert result.record.attempt.kept_epoch == 0
+    assert hash_state(result.student.state_dict()) == hash_state(student.state_dict())
+    assert result.record.gain == 0
+    assert any("returned as it came" in sentence for sentence in result.record.warnings)
+
+
+def test_keep_last_returns_what_came_of_it(student, liar, digits):
+    result = transfer(student, liar, digits, technique="kd", weight=1, temperature=1, keep="last")
+    assert result.record.attempt.kept_epoch == 2
+    assert result.record.gain < -0.3
+
+
+def test_a_diverging_training_keeps_the_last_good_state_and_says_what_to_lower(student, teacher, digits):
+    for keep in ("best", "last"):
+        result = transfer(student, teacher, digits, lr=1e9, keep=keep)
+        assert result.record.attempt.diverged_in_epoch == 1
+        assert hash_state(result.student.state_dict()) == hash_state(student.state_dict())
+        assert any("Lower `lr` (it is 1000000000.0)" in sentence for sentence in result.record.warnings)
+
+
+def test_the_same_call_gives_the_same_student(student, teacher, digits):
+    first, again, other = (
+        transfer(student, teacher, digits, seed=seed, keep="last", baseline=False).student
+        for seed in (0, 0, 1)
+    )
+    assert hash_state(first.state_dict()) == hash_state(again.state_dict())
+    assert hash_state(first.state_dict()) != hash_state(other.state_dict())
+
+
+def test_the_models_given_stay_what_they_were(student, teacher, digits):
+    before = [hash_state(model.state_dict()) for model in (student, teacher)]
+    for technique in ("kd", "dml"):
+        transfer(student, teacher, digits, technique=technique, epochs=1)
+    assert [hash_state(model.state_dict()) for model in (student, teacher)] == before
+
+
+def test_a_plain_module_comes_back_as_a_plain_module(student, teacher, digits, normalization):
+    samples = data.Samples(
+        inputs=data.normalize(digits.train.inputs, normalization), labels=digits.train.labels
+    )
+    result = transfer(student.module, teacher.module, samples, technique="dp-kd")
+    assert type(result.student) is type(student.module)
+    assert result.student(samples.inputs[:2]).shape == (2, 10)
+    assert result.record.measured_on == "validation"
+
+
+def test_a_classifier_comes_back_with_its_own_view_of_inputs(outcome, student):
+    assert outcome.student.preprocessing == student.preprocessing
+    assert not outcome.student.training
+
+
+@pytest.mark.parametrize("technique", [t.name for t in TECHNIQUES.values() if not t.needs_labels])
+def test_label_free_techniques_learn_from_an_unlabelled_proxy_set(student, teacher, digits, technique):
+    record = transfer(student, teacher, digits, technique=technique, transfer_set=digits.test.inputs).record
+    assert record.attempt.settings["weight"] == 1
+    assert record.num_train == len(digits.test)
+    assert record.baseline.technique == "finetune"
+
+
+def test_techniques_that_need_labels_refuse_a_proxy_set(student, teacher, digits):
+    with pytest.raises(InputError, match="has labels to learn from"):
+        transfer(student, teacher, digits, technique="dkd", transfer_set=digits.test.inputs)
+
+
+def test_two_teachers_are_named_and_measured(student, teacher, make_model, digits):
+    record = transfer(
+        student,
+        [teacher, make_model(range(10))],
+        digits,
+        technique="dp-kd",
+        teacher_names=["site B", "site C"],
+    ).record
+    assert [standing.name for standing in record.teachers] == ["site B", "site C"]
+    assert record.teachers[1].accuracy > record.teachers[0].accuracy
+
+
+def test_a_teacher_of_other_classes_teaches_those_it_shares(student, teacher, digits):
+    named = models.adapt(
+        nn.Sequential(copy.deepcopy(teacher), Columns([9, 8, 7])), class_names=("nine", "eight", "tree")
+    )
+    record = transfer(
+        student, named, digits, technique="dp-kd", epochs=4, class_map={"nine": "9", "eight": "8"}
+    ).record
+    lacks, extra = (
+        next(w for w in record.warnings if start in w)
+        for start in ("The teacher has no class", "no class tree")
+    )
+    assert "0, 1, 2, 3, 4 and 3 more" in lacks
+    assert "not used" in extra
+    assert record.teachers[0].class_accuracy[9] > 0.8
+    assert record.teachers[0].class_accuracy[0] == 0
+    assert record.gain > 0
+
+
+def test_samples_of_a_class_the_student_lacks_are_left_out_and_counted(student, teacher, digits):
+    eight = models.adapt(
+        nn.Sequential(copy.deepcopy(student), Columns(range(8))), class_names=tuple(map(str, range(8)))
+    )
+    named = models.adapt(copy.deepcopy(teacher), class_names=digits.class_names)
+    record = transfer(eight, named, digits).record
+    lost = int((digits.train.labels >= 8).sum())
+    assert record.num_train + record.num_validation == len(digits.train) - lost
+    assert any(f"The student has no class 8 and 9: {lost} training samples" in w for w in record.warnings)
+    assert len(record.class_names) == 8
+
+
+def test_a_class_without_samples_is_named(student, teacher, digits):
+    few = digits.subset(np.flatnonzero(digits.labels < 5))
+    record = transfer(student, teacher, few).record
+    assert any("no training samples of 5, 6, 7, 8 and 9" in sentence for sentence in record.warnings)
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({"technique": "kdd"}, "Did you mean `kd`"),
+        ({"temperature": 0}, "temperature > 0"),
+        ({"technique": "dkd", "coefficients": {"alhpa": 1}}, "Did you mean `alpha`"),
+        ({"validation_share": 1}, "0 < validation_share < 1"),
+        ({"validation_share": 0.9999}, "leaves samples to learn from"),
+        ({"keep": "first"}, "Unknown value of `keep`"),
+        ({"optimizer": "adamw"}, "Unknown optimizer"),
+        ({"device": "abacus"}, "the device exists"),
+        ({"teacher_names": ["a", "b"]}, "one name per teacher"),
+    ],
+)
+def test_wrong_options_are_named(student, teacher, digits, options, rule):
+    with pytest.raises(InputError, match=rule):
+        transfer(student, teacher, digits, **options)
+
+
+def test_the_record_turns_into_json(outcome):
+    content = json.loads(json.dumps(outcome.record.to_dict()))
+    promised = (
+        "technique accuracy_before accuracy_after gain forgetting positive_flips negative_flips seconds"
+    )
+    assert set(promised.split()) <= set(content)
+    assert content["baseline"]["technique"] == "finetune"
+    assert content["technique"] == "dp-kd"
+
+
+def test_a_line_is_shown_where_there_is_no_terminal_only_now_and_then(student, teacher, digits, capsys):
+    limbeck.transfer(student, teacher, digits, epochs=1, baseline=False)
+    assert capsys.readouterr().out == ""
+
+
+class Columns(nn.Module):
+    """Some columns of what comes in."""
+
+    def __init__(self, ids):
+        super().__init__()
+        self.ids = list(ids)
+
+    def forward(self, logits):
+        return logits[:, self.ids]
+
+
+class Shift(nn.Module):
+    """Each class's logit on the next class, and ten times as sure."""
+
+    def forward(self, logits):
+        return 10 * torch.roll(logits, 1, dims=1)
