@@ -12,6 +12,28 @@ from limbeck.cli.app import _run as run
 from limbeck.cli.app import app
 from limbeck.study import list_builtin
 
+MODEL_OPTIONS = ("--arch", "--class-map", "--classes", "--input-size", "--map", "--max-length", "--normalize")
+DATA_OPTIONS = ("--data", "--data-dir", "--image-size", "--label-column", "--text-column")
+TRANSFER_OPTIONS = (
+    "--baseline",
+    "--batch-size",
+    "--epochs",
+    "--export",
+    "--keep",
+    "--lr",
+    "--optimizer",
+    "--proxy",
+    "--seed",
+    "--set",
+    "--student",
+    "--teacher",
+    "--technique",
+    "--temperature",
+    "--validation-share",
+    "--weight",
+    "--weight-decay",
+)
+
 
 def complaint(capsys):
     output = capsys.readouterr()
@@ -43,6 +65,8 @@ def test_commands_and_their_options_are_the_promised_ones():
     assert options == {
         "study": ["--data-dir", "--device", "--json", "--out", "--print-spec", "--workers"],
         "partition": ["--data-dir", "--json", "--num-clients", "--out", "--param", "--seed", "--strategy"],
+        "compare": sorted([*MODEL_OPTIONS, *DATA_OPTIONS, "--device", "--json", "--out"]),
+        "transfer": sorted([*MODEL_OPTIONS, *DATA_OPTIONS, *TRANSFER_OPTIONS, "--device", "--json", "--out"]),
         "report": ["--json", "--open"],
         "doctor": ["--data-dir", "--json"],
     }

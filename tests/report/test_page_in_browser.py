@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.report.pair_records import make_comparison, make_record, make_wide_comparison
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -50,6 +51,25 @@ def test_the_page_is_sound_at_every_width_and_in_both_schemes(browser, write_fol
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert complaints == []
         page.close()
+
+
+@pytest.mark.parametrize("num_classes", [3, 60])
+def test_the_pages_of_pairs_are_sound_at_every_width_and_in_both_schemes(browser, tmp_path, num_classes):
+    from limbeck.report import build_comparison_page, build_transfer_page
+
+    comparison = make_comparison() if num_classes == 3 else make_wide_comparison(num_classes)
+    paths = [
+        build_comparison_page(comparison, tmp_path / "comparison.html"),
+        build_transfer_page(make_record(), tmp_path / "transfer.html", weights=tmp_path / "m.safetensors"),
+    ]
+    for path in paths:
+        for width, scheme in ((375, "light"), (1600, "dark")):
+            page, complaints = open_page(browser, path, width, scheme)
+            draw_everything(page)
+            page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert complaints == []
+            page.close()
 
 
 def test_the_switch_changes_the_axis_of_the_federated_curves(browser, write_folder):

@@ -4,6 +4,8 @@ import pytest
 
 from limbeck.report.wording import (
     order_known,
+    shorten,
+    shorten_middle,
     text_bytes,
     text_count,
     text_moment,
@@ -64,3 +66,9 @@ def test_counts_rounds_and_percentages():
 
 def test_known_names_come_first_in_their_order():
     assert order_known(["b", "zz", "a", "aa"], ("a", "b", "c")) == ["a", "b", "aa", "zz"]
+
+
+def test_long_names_keep_their_ends():
+    assert shorten("automobile", 5) == "auto…"
+    assert shorten_middle("resnet20-cifar10", 10) == "resnet…r10"
+    assert shorten_middle("resnet20", 10) == "resnet20"

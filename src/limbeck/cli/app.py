@@ -10,10 +10,12 @@ from typing import Any
 
 import typer
 
+from limbeck.cli.compare import compare
 from limbeck.cli.doctor import doctor
 from limbeck.cli.partition import partition
 from limbeck.cli.report import report
 from limbeck.cli.study import study
+from limbeck.cli.transfer import transfer
 from limbeck.core.errors import InputError, RunError
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # of the click that this typer uses
@@ -31,6 +33,8 @@ app = typer.Typer(
 )
 app.command()(study)
 app.command()(partition)
+app.command()(compare)
+app.command()(transfer)
 app.command()(report)
 app.command()(doctor)
 

@@ -90,7 +90,7 @@ def parse_normalization(words: Sequence[str]) -> NormalizationLike:
         len(words) == 2,
         "--normalize takes one name, or MEAN and STD",
         f"{len(words)} words: {' '.join(words)}",
-        "Write for example `--normalize imagenet` or `--normalize 0.5,0.5,0.5 0.25,0.25,0.25`.",
+        "Write for example `--normalize imagenet` or `--normalize 0.5,0.5,0.5/0.25,0.25,0.25`.",
     )
     mean, std = (_parse_numbers(word) for word in words)
     return Normalization(mean=mean, std=std)

@@ -101,7 +101,8 @@ class Attempt:
     def to_dict(self) -> dict[str, Any]:
         """Every field by name, those of `change` among them, ready for JSON."""
         content = asdict(self)
-        return {**content, **content.pop("change")}
+        change = content.pop("change")
+        return {**content, **change}
 
 
 @dataclass(frozen=True, kw_only=True)

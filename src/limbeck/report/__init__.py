@@ -1,5 +1,6 @@
-"""What a study found: tables (no plotting), figures, one self-contained page and its summary as Markdown."""
+"""What a study, a comparison or a transfer found: tables, figures, one page and its summary as Markdown."""
 
+from limbeck.report.comparison import comparison_markdown
 from limbeck.report.compute import (
     class_changes,
     forgetting_table,
@@ -9,14 +10,22 @@ from limbeck.report.compute import (
     tuning_worth,
 )
 from limbeck.report.draw import draw_partition, write_figure_html
+from limbeck.report.draw_pairs import draw_comparison, draw_transfer
 from limbeck.report.markdown import summary_markdown
 from limbeck.report.page import build
+from limbeck.report.pair_pages import build_comparison_page, build_transfer_page
 from limbeck.report.rounds import federated_curves, rounds_saved, rounds_to_target, summarise_rounds
+from limbeck.report.transfer import transfer_markdown
 
 __all__ = [
     "build",
+    "build_comparison_page",
+    "build_transfer_page",
     "class_changes",
+    "comparison_markdown",
+    "draw_comparison",
     "draw_partition",
+    "draw_transfer",
     "federated_curves",
     "forgetting_table",
     "grid_surface",
@@ -25,6 +34,7 @@ __all__ = [
     "summarise_rounds",
     "summary_markdown",
     "technique_table",
+    "transfer_markdown",
     "tuning_pairs",
     "tuning_worth",
     "write_figure_html",

@@ -12,6 +12,7 @@ from limbeck.report.wording import (
     TECHNIQUE_LABELS,
     label_technique,
     order_known,
+    shorten,
     text_percent,
     text_plain,
     text_points,
@@ -19,6 +20,7 @@ from limbeck.report.wording import (
 )
 
 MAX_CELL_TEXTS = 14
+NAME_LENGTH = 11
 
 
 def draw_surface(surface: pl.DataFrame, *, title: str = "") -> go.Figure:
@@ -74,7 +76,9 @@ def draw_class_changes(changes: pl.DataFrame, class_names: Sequence[str], *, tit
             ],
         )
     )
-    _label_cells(figure, [_shorten(name) for name in names], [label_technique(t) for t in techniques])
+    _label_cells(
+        figure, [shorten(name, NAME_LENGTH) for name in names], [label_technique(t) for t in techniques]
+    )
     return figure.update_xaxes(tickangle=-45 if max(map(len, names), default=0) > 3 else 0)
 
 
@@ -155,7 +159,3 @@ def _change_hover(cell: Mapping[str, Any] | None, class_name: str) -> str:
         f"<br>{text_percent(cell['before'])} → {text_percent(cell['after'])}"
         f"<br>{text_points(cell['change'])} points"
     )
-
-
-def _shorten(name: str, length: int = 11) -> str:
-    return name if len(name) <= length else f"{name[: length - 1]}…"

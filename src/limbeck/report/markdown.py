@@ -1,5 +1,6 @@
 """The report in brief as Markdown, for copying into other documents."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from limbeck.report.headline import write_headline
@@ -27,8 +28,13 @@ def summary_markdown(folder: Path) -> str:
         tables += [tabulate_techniques(study), tabulate_worth(study)]
     if study.federation.height:
         tables += [tabulate_rounds(study, target) for target in study.about["targets"]]
-    sentences = [f"* {sentence.translate(SPECIAL)}" for sentence in write_headline(study)]
-    blocks = ["\n".join(sentences), *(render_markdown(table) for table in tables if table.rows)]
+    return join_markdown(write_headline(study), tables)
+
+
+def join_markdown(sentences: Sequence[str], tables: Iterable[Table]) -> str:
+    """Sentences as a list, then the tables that have rows; ends with a newline."""
+    listed = [f"* {sentence.translate(SPECIAL)}" for sentence in sentences]
+    blocks = ["\n".join(listed), *(render_markdown(table) for table in tables if table.rows)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 

@@ -54,7 +54,7 @@ def picture_partitions(study: Study) -> list[Picture]:
         first.setdefault((entry["part"], entry["scenario"]), entry)
     names = study.about["data"]["class_names"]
     return [
-        _place(
+        place_figure(
             draw.draw_partition(
                 entry["partition"]["histogram"], names, "", roles=_find_roles(study.results, entry)
             ),
@@ -72,7 +72,7 @@ def picture_techniques(study: Study, cases: Sequence[Case]) -> list[Picture]:
     by_seed, table = average_by_seed(study.results), technique_table(study.results)
     limits = _gain_limits(by_seed, table)
     return [
-        _place(
+        place_figure(
             draw.draw_techniques(pick_case(by_seed, case), pick_case(table, case), limits=limits),
             name=f"techniques-{number}",
             kind="techniques",
@@ -89,14 +89,14 @@ def picture_worth(study: Study) -> Picture:
     worth, names = tuning_worth(study.results), name_cases(list_cases(study))
     labels = [names[key] for key in worth.select(*CASE).iter_rows()]
     figure = draw.draw_tuning_worth(worth, labels)
-    return _place(figure, name="worth", kind="worth", heading="", note="", keeps_legend=True)
+    return place_figure(figure, name="worth", kind="worth", heading="", note="", keeps_legend=True)
 
 
 def picture_surfaces(study: Study, cases: Sequence[Case]) -> list[Picture]:
     """The response surface of each case."""
     surface = grid_surface(study.grid)
     return [
-        _place(
+        place_figure(
             draw.draw_surface(rows),
             name=f"surface-{number}",
             kind="surface",
@@ -113,7 +113,7 @@ def picture_class_changes(study: Study, cases: Sequence[Case]) -> list[Picture]:
     changes = class_changes(study.results)
     names = study.about["data"]["class_names"]
     return [
-        _place(
+        place_figure(
             draw.draw_class_changes(rows, names),
             name=f"classes-{number}",
             kind="classes",
@@ -134,7 +134,7 @@ def picture_curves(study: Study) -> list[Picture]:
     has_archs = curves["arch"].n_unique() > 1
     pairs = list(curves.select("scenario", "arch").unique(maintain_order=True).iter_rows())
     return [
-        _place(
+        place_figure(
             draw.draw_federated(
                 curves.filter((pl.col("scenario") == scenario) & (pl.col("arch") == arch)),
                 targets=study.about["targets"],
@@ -165,9 +165,10 @@ def key_classes(class_names: Sequence[str]) -> list[Key]:
     return [Key(label=str(name), colour=colour) for name, colour in zip(class_names, colours, strict=True)]
 
 
-def _place(
-    figure: go.Figure, *, name: str, kind: str, heading: str, note: str, keeps_legend: bool = False
+def place_figure(
+    figure: go.Figure, *, name: str, kind: str, heading: str, note: str = "", keeps_legend: bool = False
 ) -> Picture:
+    """A figure as it stands on a page; unless it keeps its legend, the page has one for all figures."""
     height = int(figure.layout.height)
     if not keeps_legend:
         figure.update_layout(showlegend=False)

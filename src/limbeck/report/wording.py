@@ -12,9 +12,21 @@ TECHNIQUE_LABELS = {
     "finetune": "finetune",
     "kd": "KD",
     "tuned-kd": "tuned KD",
+    "kd-standardized": "KD standardized",
+    "kd-mean-logits": "KD mean logits",
+    "kd-confidence": "KD confidence",
+    "kd-coverage": "KD coverage",
+    "dkd": "DKD",
+    "dkd-standardized": "DKD standardized",
+    "dist": "DIST",
+    "nkd": "NKD",
+    "self-kd": "self-KD",
     "dml": "DML",
+    "bi-kd": "Bi-KD",
     "dp-kd": "DP-KD",
     "dp-kd-unsupervised": "DP-KD unsup.",
+    "dp-kd-sequential": "DP-KD sequential",
+    "dp-kd-soup": "DP-KD soup",
 }
 START_LABELS = {
     "scratch": "scratch",
@@ -134,3 +146,16 @@ def text_moment(text: str) -> str:
         return text
     zone = "" if moment.tzinfo is None else f" {moment.tzname()}"
     return f"{moment:%Y-%m-%d %H:%M}{zone}"
+
+
+def shorten(text: str, length: int) -> str:
+    """`text` in at most `length` characters, the last one a dot-dot-dot where something is missing."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def shorten_middle(text: str, length: int) -> str:
+    """`text` in at most `length` characters, its end kept, which is where related names differ."""
+    if len(text) <= length:
+        return text
+    kept_end = (length - 1) // 3
+    return f"{text[: length - 1 - kept_end]}…{text[-kept_end:]}"

@@ -1,0 +1,212 @@
+"""`limbeck transfer`: a student that learns from teachers, and what that was worth."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from limbeck.cli.models import (
+    ArchOption,
+    ClassesOption,
+    ClassMapOption,
+    DataDirOption,
+    DataOption,
+    DataOptions,
+    DeviceOption,
+    ImageSizeOption,
+    InputSizeOption,
+    JsonOption,
+    LabelColumnOption,
+    MapOption,
+    MaxLengthOption,
+    ModelOptions,
+    NormalizeOption,
+    TextColumnOption,
+    load_models,
+    name_models,
+    read_class_map,
+    split_pair,
+)
+from limbeck.cli.output import make_console, print_json
+from limbeck.cli.tables import make_table
+from limbeck.cli.transfer_folder import (
+    EXPORT_FILES,
+    check_folder,
+    export_student,
+    hash_models,
+    open_folder,
+    write_folder,
+)
+from limbeck.core.errors import InputError, require_known
+
+if TYPE_CHECKING:
+    from limbeck.pairs import TransferRecord
+
+DEFAULT_FOLDER = Path("limbeck-transfer")
+OPTIMIZERS = ("sgd", "adam")
+KEEPS = ("best", "last")
+MODEL = "a folder with card.json or config.json, or a file of weights with --arch"
+
+
+def transfer(  # noqa: PLR0913 - the command's options
+    *,
+    student: Annotated[str, typer.Option(help=f"The model that learns: {MODEL}.")],
+    data: DataOption,
+    teacher: Annotated[
+        list[str] | None, typer.Option(help="A model it learns from, likewise; repeatable.")
+    ] = None,
+    technique: Annotated[
+        str, typer.Option(help="How to transfer, such as finetune, kd, dkd, dist, dml or dp-kd.")
+    ] = "kd",
+    temperature: Annotated[
+        float | None, typer.Option(help="Temperature T > 0. [default: the technique's]")
+    ] = None,
+    weight: Annotated[
+        float | None, typer.Option(help="Weight w of the teacher, 0 to 1. [default: the technique's]")
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A further setting of the technique, such as beta=2; repeatable."),
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="Passes over the samples.")] = 5,
+    batch_size: Annotated[int, typer.Option(help="Samples per step.")] = 64,
+    optimizer: Annotated[
+        str | None, typer.Option(help="sgd or adam. [default: adam for text, else sgd]")
+    ] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(help="Learning rate. [default: sgd 0.01, adam 0.001, adam on text 0.00005]"),
+    ] = None,
+    weight_decay: Annotated[float, typer.Option(help="L2 coefficient.")] = 0.0,
+    validation_share: Annotated[
+        float, typer.Option(help="Share of the training samples that judges the epochs.")
+    ] = 0.1,
+    keep: Annotated[
+        str, typer.Option(help="best: the student of the best epoch or as it came; last: after the last one.")
+    ] = "best",
+    proxy: Annotated[
+        str | None, typer.Option(help="An unlabelled set to learn from instead of the training samples.")
+    ] = None,
+    arch: ArchOption = None,
+    normalize: NormalizeOption = None,
+    input_size: InputSizeOption = None,
+    classes: ClassesOption = None,
+    max_length: MaxLengthOption = None,
+    class_map: ClassMapOption = None,
+    pair: MapOption = None,
+    data_dir: DataDirOption = None,
+    image_size: ImageSizeOption = None,
+    text_column: TextColumnOption = None,
+    label_column: LabelColumnOption = None,
+    baseline: Annotated[
+        bool,
+        typer.Option("--baseline/--no-baseline", help="Also finetune without a teacher, for comparison."),
+    ] = True,
+    seed: Annotated[int, typer.Option(help="Seed of the hold-out and the order of samples.")] = 0,
+    device: DeviceOption = "auto",
+    out: Annotated[Path, typer.Option(help="Folder for the new student, its card and report.")] = (
+        DEFAULT_FOLDER
+    ),
+    export: Annotated[
+        str | None, typer.Option(help="Also write the student for other programs: onnx or torch.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Let a student learn from one or more teachers, and measure what that was worth.
+
+    Options that belong to a model are given once for all models, or once per model: for the student, then
+    for each teacher. A class map takes names of the teachers or the data to the student's.
+    """
+    from limbeck import pairs
+
+    sources = [student, *(teacher or [])]
+    options = ModelOptions(
+        arch=arch, normalize=normalize, input_size=input_size, classes=classes, max_length=max_length
+    )
+    settings, renaming = options.of_each(len(sources)), read_class_map(class_map, pair)
+    coefficients = parse_settings(setting or [])
+    check_words(technique, optimizer=optimizer, keep=keep, form=export)
+    check_folder(out, sources)
+    data_options = DataOptions(
+        data_dir=data_dir, image_size=image_size, text_column=text_column, label_column=label_column
+    )
+    data_set = data_options.load(data)
+    classifiers = load_models(sources, settings, data_set)
+    transfer_set = None if proxy is None else data_options.load_proxy(proxy)
+    open_folder(out)
+    outcome = pairs.transfer(
+        classifiers[0],
+        classifiers[1:],
+        data_set,
+        technique=technique,
+        temperature=temperature,
+        weight=weight,
+        coefficients=coefficients,
+        epochs=epochs,
+        batch_size=batch_size,
+        optimizer=optimizer,  # pyright: ignore[reportArgumentType] - checked above
+        lr=lr,
+        weight_decay=weight_decay,
+        validation_share=validation_share,
+        keep=keep,  # pyright: ignore[reportArgumentType] - checked above
+        transfer_set=transfer_set,
+        class_map=renaming,
+        baseline=baseline,
+        seed=seed,
+        device=device,
+        teacher_names=name_models(sources)[1:],
+    )
+    new_student: Any = outcome.student
+    page = write_folder(out, new_student, outcome.record, data_set, parents=hash_models(classifiers))
+    _show(outcome.record, out, page)
+    exported = None if export is None else str(export_student(out, new_student, data_set, form=export))
+    if exported is not None:
+        make_console().print(f"Export: {exported}.", markup=False, soft_wrap=True)
+    if as_json:
+        print_json({**outcome.record.to_dict(), "student": str(out), "report": str(page), "export": exported})
+    return 0
+
+
+def check_words(technique: str, *, optimizer: str | None, keep: str, form: str | None) -> None:
+    """Raise `InputError` for an unknown name or a missing library before anything is loaded."""
+    from limbeck.models.libraries import require_library
+    from limbeck.techniques import get_technique
+
+    get_technique(technique)
+    require_known("value of `--keep`", keep, KEEPS)
+    if optimizer is not None:
+        require_known("optimizer", optimizer, OPTIMIZERS)
+    if form is not None:
+        require_known("form to export", form, EXPORT_FILES)
+    if form == "onnx":
+        require_library("onnx", extra="export")
+        require_library("onnxscript", extra="export")
+
+
+def parse_settings(words: Sequence[str]) -> dict[str, float]:
+    """``["beta=2"]`` as numbers by name.
+
+    Raises:
+        InputError: When a word is not NAME=NUMBER.
+    """
+    settings = {}
+    for word in words:
+        name, text = split_pair("--set", word, "beta=2")
+        try:
+            settings[name] = float(text)
+        except ValueError as error:
+            raise InputError(
+                f"`--set` takes NAME=NUMBER, but got `{word}`. Write for example beta=2."
+            ) from error
+    return settings
+
+
+def _show(record: "TransferRecord", folder: Path, page: Path) -> None:
+    from limbeck.report.transfer import tabulate_attempts
+
+    console = make_console()
+    console.print(make_table(tabulate_attempts(record)))
+    for warning in record.warnings:
+        console.print(f"Warning: {warning}", markup=False, soft_wrap=True)
+    console.print(f"New student: {folder}. Report: {page}.", markup=False, soft_wrap=True)

@@ -1,0 +1,272 @@
+"""`limbeck compare` and `limbeck transfer`, run on tiny models and real digits."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+import torch.nn.functional as F
+
+from limbeck import data, models
+from limbeck.cli.app import _run as run
+from limbeck.engine import accuracy, predict
+
+NEEDED = {
+    "technique",
+    "accuracy_before",
+    "accuracy_after",
+    "gain",
+    "forgetting",
+    "positive_flips",
+    "negative_flips",
+    "seconds",
+    "student",
+}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.load("digits")
+
+
+@pytest.fixture(scope="module")
+def folders(digits, tmp_path_factory):
+    """Two models that know different digits: `low` those below 6, `high` those from 4."""
+    root = tmp_path_factory.mktemp("models")
+    return {
+        "low": save_model(digits, range(6), root / "low", seed=0),
+        "high": save_model(digits, range(4, 10), root / "high", seed=1),
+    }
+
+
+def save_model(digits, classes, folder: Path, *, seed: int) -> str:
+    normalization = data.measure_normalization(digits.train)
+    samples = digits.subset(np.flatnonzero(np.isin(digits.labels, classes)))
+    model = models.build("mlp", input_shape=digits.input_shape, num_classes=10, seed=seed)
+    inputs = data.normalize(samples.inputs, normalization)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(20):  # whole-batch steps: enough to tell the digits apart
+        optimizer.zero_grad()
+        F.cross_entropy(model(inputs), samples.labels).backward()
+        optimizer.step()
+    classifier = models.Classifier(
+        model,
+        class_names=digits.class_names,
+        preprocessing=models.Preprocessing(normalization=normalization),
+        arch="mlp",
+    )
+    models.save_classifier(
+        classifier,
+        folder,
+        training={},
+        accuracies={},
+        data_fingerprint=digits.fingerprint,
+        input_shape=digits.input_shape,
+    )
+    return str(folder)
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def transfer_words(folders, *words):
+    return ["transfer", "--student", folders["low"], "--data", "digits", "--epochs", "1", *words]
+
+
+def complaint(capsys):
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "Traceback" not in output.err
+    return output.err.strip().splitlines()[-1]
+
+
+def measure(folder, digits) -> float:
+    """The accuracy of a saved model on the digits' test part."""
+    model = models.load_classifier(folder)
+    return accuracy(predict(model, digits.test.inputs), digits.test.labels.numpy())
+
+
+def test_compare_prints_one_object_whose_parts_are_all_samples(folders, digits, capsys, here):
+    assert run(["compare", folders["low"], folders["high"], "--data", "digits", "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    parts = ("both_right", "both_wrong", "positive_flips", "negative_flips")
+    assert sum(content[part] for part in parts) == content["num_samples"] == len(digits.test)
+    assert (content["first"]["name"], content["second"]["name"]) == ("low", "high")
+    assert content["first"]["accuracy"] == pytest.approx(measure(folders["low"], digits))
+    assert content["complementary_share"] == content["positive_flips"] / len(digits.test)
+    assert (here / content["report"]).stat().st_size > 100_000
+    assert content["report"] == "limbeck-compare/report.html"
+
+
+def test_compare_shows_tables_and_warnings_to_people_only(folders, digits, capsys, here):
+    names = here / "names.txt"
+    names.write_text("\n".join(["[zero]", *digits.class_names[1:]]))
+    words = ["--classes", "-", "--classes", str(names), "--out", "compared"]
+    assert run(["compare", folders["low"], folders["high"], "--data", "digits", *words]) == 0
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "Calibration" in output.err
+    assert "only high right" in output.err
+    assert "Warning: high has no class 0" in output.err
+    assert "Report: compared/report.html" in output.err
+
+
+def test_a_class_map_renames_the_classes_of_models(folders, digits, capsys, here):
+    names = here / "names.txt"
+    names.write_text("\n".join(["zero", *digits.class_names[1:]]))
+    words = ["--classes", "-", "--classes", str(names), "--map", "zero=0", "--json"]
+    assert run(["compare", folders["low"], folders["high"], "--data", "digits", *words]) == 0
+    renamed = json.loads(capsys.readouterr().out)
+    assert run(["compare", folders["low"], folders["high"], "--data", "digits", "--json"]) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert renamed["second"] == plain["second"]
+
+
+def test_bare_weights_need_their_architecture_and_normalization(folders, digits, capsys, here):
+    bare = here / "bare.pt"
+    torch.save(safetensors.torch.load_file(f"{folders['high']}/model.safetensors"), bare)
+    assert run(["compare", folders["low"], str(bare), "--data", "digits"]) == 2
+    assert "--arch" in complaint(capsys)
+    normalization = data.measure_normalization(digits.train)
+    word = f"{normalization.mean[0]}/{normalization.std[0]}"
+    words = ["--arch", "-", "--arch", "mlp", "--normalize", "-", "--normalize", word, "--json"]
+    assert run(["compare", folders["low"], str(bare), "--data", "digits", *words]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["second"]["accuracy"] == pytest.approx(measure(folders["high"], digits))
+
+
+def test_transfer_prints_what_it_measured_and_saves_the_student(folders, digits, capsys, here):
+    words = transfer_words(folders, "--teacher", folders["high"], "--technique", "dp-kd", "--seed", "3")
+    assert run([*words, "--out", "new", "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content.keys() >= NEEDED
+    assert content["technique"] == "dp-kd"
+    assert content["gain"] == pytest.approx(content["accuracy_after"] - content["accuracy_before"])
+    assert content["accuracy_before"] == pytest.approx(measure(folders["low"], digits))
+    assert content["accuracy_after"] == pytest.approx(measure("new", digits))
+    assert content["baseline"]["technique"] == "finetune"
+    assert content["teachers"][0]["name"] == "high"
+    assert (content["student"], content["report"]) == ("new", "new/report.html")
+    saved = json.loads((here / "new" / "record.json").read_text())
+    assert saved == {name: content[name] for name in saved}
+    names = {path.name for path in (here / "new").iterdir()}
+    assert names == {"card.json", "model.safetensors", "record.json", "report.html"}
+
+
+def test_the_new_student_loads_with_plain_torch_and_its_card_names_its_parents(folders, digits, here):
+    assert run(transfer_words(folders, "--teacher", folders["high"], "--no-baseline", "--out", "new")) == 0
+    model = models.build("mlp", input_shape=digits.input_shape, num_classes=10, seed=5)
+    model.load_state_dict(safetensors.torch.load_file("new/model.safetensors"))
+    card = models.read_card(Path("new"))
+    parents = [models.read_card(Path(folders[name])).weights_hash for name in ("low", "high")]
+    assert list(card.parents) == parents
+    assert card.training["technique"] == "kd"
+    assert card.data_fingerprint == digits.fingerprint
+    assert set(card.accuracies) == {"validation", "test"}
+
+
+def test_transfer_shows_technique_beside_finetune_to_people(folders, capsys):
+    words = transfer_words(folders, "--teacher", folders["high"], "--technique", "dkd", "--set", "beta=2")
+    assert run([*words, "--weight", "0.3", "--temperature", "2", "--keep", "last"]) == 0
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "DKD" in output.err
+    assert "finetune" in output.err
+    assert "Forgetting" in output.err
+    assert "New student: limbeck-transfer. Report: limbeck-transfer/report.html." in output.err
+    settings = json.loads(Path("limbeck-transfer/record.json").read_text())["settings"]
+    assert settings == {"temperature": 2, "weight": 0.3, "alpha": 1, "beta": 2}
+
+
+def test_a_former_transfer_is_replaced_with_all_its_files(folders, capsys, here):
+    words = transfer_words(folders, "--teacher", folders["high"], "--no-baseline", "--out", "new", "--json")
+    assert run([*words, "--export", "torch"]) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert first["export"] == "new/model.pt2"
+    program = torch.export.load("new/model.pt2").module()
+    images = data.load("digits").test.inputs[:5]
+    expected = models.load_classifier("new")(images)
+    assert torch.allclose(program(images), expected, atol=1e-5)
+    assert run([*words, "--technique", "dkd"]) == 0
+    second = json.loads(capsys.readouterr().out)
+    assert (second["technique"], second["export"], second["baseline"]) == ("dkd", None, None)
+    assert not (here / "new" / "model.pt2").exists()
+
+
+def test_an_unlabelled_set_is_learned_from_with_the_teachers_alone(folders, digits, capsys, here):
+    np.savez(here / "proxy.npz", x=digits.test.inputs[:50].numpy())
+    words = transfer_words(folders, "--teacher", folders["high"], "--proxy", "proxy.npz", "--json")
+    assert run(words) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["num_train"] == 50
+    assert content["settings"]["weight"] == 1
+
+
+def test_several_teachers_are_told_apart(folders, digits, capsys):
+    words = transfer_words(folders, "--teacher", folders["high"], "--teacher", folders["low"], "--json")
+    assert run([*words, "--no-baseline"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert [teacher["name"] for teacher in content["teachers"]] == [folders["high"], f"{folders['low']} #3"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--technique", "dkdd"], "Did you mean `dkd`"),
+        (["--keep", "first"], "Unknown value of `--keep` `first`"),
+        (["--optimizer", "adan"], "Did you mean `adam`"),
+        (["--export", "onxx"], "Did you mean `onnx`"),
+        (["--set", "beta=two"], "`--set` takes NAME=NUMBER"),
+        (["--set", "beta"], "--set takes NAME=VALUE"),
+        (["--technique", "dkd", "--set", "gama=2"], "setting of `dkd`"),
+        (["--map", "cat"], "--map takes NAME=VALUE"),
+        (["--arch", "mlp", "--arch", "mlp", "--arch", "mlp"], "3 times for 2 models"),
+        (["--class-map", "nowhere.json"], "nowhere.json"),
+        (["--normalize", "0.5,0.5"], "--normalize is"),
+        (["--temperature", "0"], "temperature > 0"),
+        (["--validation-share", "1"], "validation_share"),
+        (["--proxy", "nowhere"], "nowhere"),
+        (["--data", "digts"], "Did you mean `digits`"),
+        (["--teacher", "nowhere"], "nowhere"),
+        (["--epochs", "many"], "'--epochs'"),
+    ],
+)
+def test_wrong_input_is_one_sentence_with_status_2(folders, words, expected, capsys):
+    start = transfer_words(folders, "--teacher", folders["high"])
+    assert run([*start, *words]) == 2
+    assert expected in complaint(capsys)
+
+
+def test_a_technique_without_a_teacher_is_refused(folders, capsys):
+    assert run(transfer_words(folders, "--technique", "kd")) == 2
+    assert "teacher" in complaint(capsys)
+
+
+def test_files_of_others_are_never_overwritten(folders, capsys, here):
+    words = transfer_words(folders, "--teacher", folders["high"], "--out")
+    (here / "thesis").mkdir()
+    (here / "thesis" / "chapter.txt").write_text("mine")
+    assert run([*words, "thesis"]) == 2
+    assert "`thesis`, which holds other files" in complaint(capsys)
+    (here / "note").write_text("mine")
+    assert run([*words, "note"]) == 2
+    assert "--out is a folder" in complaint(capsys)
+
+
+def test_the_folder_of_a_model_is_never_overwritten(folders, capsys, here):
+    assert run(transfer_words(folders, "--teacher", folders["high"], "--no-baseline", "--out", "new")) == 0
+    again = ["transfer", "--student", "new", "--teacher", folders["high"], "--data", "digits", "--out", "new"]
+    capsys.readouterr()
+    assert run(again) == 2
+    assert "not the folder of one of the models" in complaint(capsys)
+
+
+def test_a_folder_that_refuses_writing_is_one_sentence_with_status_1(folders, capsys):
+    words = transfer_words(folders, "--teacher", folders["high"], "--out", "/proc/nowhere")
+    assert run(words) == 1
+    assert "must be writable" in complaint(capsys)
