@@ -17,6 +17,7 @@ DATA_OPTIONS = ("--data", "--data-dir", "--image-size", "--label-column", "--tex
 TRANSFER_OPTIONS = (
     "--baseline",
     "--batch-size",
+    "--client",
     "--epochs",
     "--export",
     "--keep",
@@ -25,6 +26,7 @@ TRANSFER_OPTIONS = (
     "--proxy",
     "--seed",
     "--set",
+    "--split",
     "--student",
     "--teacher",
     "--technique",

@@ -207,6 +207,28 @@ def test_an_unlabelled_set_is_learned_from_with_the_teachers_alone(folders, digi
     assert content["settings"]["weight"] == 1
 
 
+def test_one_client_of_a_split_is_learned_from(folders, digits, capsys, here):
+    assert run(["partition", "digits", "--strategy", "uniform", "--num-clients", "4", "--json"]) == 0
+    sizes = json.loads(capsys.readouterr().out)["sizes"]
+    options = ("--split", "limbeck-partition/partition.json", "--client", "2", "--json", "--no-baseline")
+    assert run(transfer_words(folders, "--teacher", folders["high"], *options)) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["num_train"] + content["num_validation"] == sizes[2]
+    assert content["num_measured"] == len(digits.test)
+    assert content["data"] == "digits, client 2"
+
+
+def test_a_split_of_other_data_or_without_the_client_is_refused(folders, digits, capsys, here):
+    run(["partition", "digits", "--strategy", "uniform", "--num-clients", "4"])
+    start = transfer_words(folders, "--teacher", folders["high"])
+    assert run([*start, "--split", "limbeck-partition/partition.json", "--client", "4"]) == 2
+    assert "0 <= client < 4" in complaint(capsys)
+    np.savez(here / "other.npz", x=digits.test.inputs.numpy(), y=digits.test.labels.numpy())
+    other = [*start, "--split", "limbeck-partition/partition.json", "--client", "0", "--data", "other.npz"]
+    assert run(other) == 2
+    assert "the data it was made from" in complaint(capsys)
+
+
 def test_several_teachers_are_told_apart(folders, digits, capsys):
     words = transfer_words(folders, "--teacher", folders["high"], "--teacher", folders["low"], "--json")
     assert run([*words, "--no-baseline"]) == 0
@@ -231,6 +253,7 @@ def test_several_teachers_are_told_apart(folders, digits, capsys):
         (["--temperature", "0"], "temperature > 0"),
         (["--validation-share", "1"], "validation_share"),
         (["--proxy", "nowhere"], "nowhere"),
+        (["--client", "0"], "--split and --client go together"),
         (["--data", "digts"], "Did you mean `digits`"),
         (["--teacher", "nowhere"], "nowhere"),
         (["--epochs", "many"], "'--epochs'"),

@@ -84,6 +84,7 @@ def test_columns_may_be_named(tmp_path):
     ("frame", "message"),
     [
         (pl.DataFrame({"text": ["a", None], "label": [0, 1]}), "2 rows without one.*the first at 1"),
+        (pl.DataFrame({"text": ["a", " "], "label": [0, 1]}), "2 rows without one.*the first at 1"),
         (pl.DataFrame({"text": ["a", "b"], "label": [0, None]}), "1 rows hold no label"),
         (pl.DataFrame({"text": ["a", "b"], "label": [0, -1]}), "label -1"),
         (pl.DataFrame({"text": ["a", "b"], "label": ["x", "x"]}), "at least 2 classes"),

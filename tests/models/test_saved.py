@@ -88,6 +88,18 @@ def test_a_saved_transformers_model_is_read_by_transformers(tmp_path, vit):
     assert model.config.id2label == {0: "cat", 1: "dog", 2: "owl"}
 
 
+def test_a_saved_text_model_is_read_by_transformers_with_its_tokenizer(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    save(adapt(make_bert(), tokenizer=make_tokenizer()), tmp_path / "m", input_shape=())
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "m", local_files_only=True)
+    assert tokenizer("very good films")["input_ids"] == [2, 7, 5, 8, 9, 3]
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(
+        tmp_path / "m", local_files_only=True
+    ).eval()
+    tokens = tokenizer(["a good film"], return_tensors="pt")
+    assert torch.equal(model(**tokens).logits, make_bert()(**tokens).logits)
+
+
 def test_code_is_not_run_because_a_card_names_it(tmp_path, user_file):
     ref = f"{user_file}:small"
     classifier = Classifier(build_architecture(ref, num_classes=3).eval(), arch=ref)

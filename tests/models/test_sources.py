@@ -114,6 +114,22 @@ def test_a_transformers_text_folder_reads_texts(tmp_path, is_safe):
     torch.testing.assert_close(logits, model(**alone).logits)
 
 
+def test_a_tokenizer_without_words_is_refused(tmp_path):
+    write_folder(make_bert(), tmp_path, is_safe=True)
+    make_tokenizer().save_pretrained(tmp_path)
+    (tmp_path / "tokenizer.json").unlink()
+    with pytest.raises(InputError, match="the tokenizer knows words"):
+        load_classifier(tmp_path)
+
+
+def test_a_tokenizer_with_fewer_tokens_than_the_model_is_reported(tmp_path, caplog):
+    write_folder(make_bert(), tmp_path, is_safe=True)
+    make_tokenizer(WORDS[:10]).save_pretrained(tmp_path)
+    with caplog.at_level(logging.WARNING, logger="limbeck"):
+        load_classifier(tmp_path)
+    assert "knows 10 tokens, and the model 12" in caplog.text
+
+
 def write_folder(model, folder, *, is_safe):
     if is_safe:
         model.config.architectures = [type(model).__name__]

@@ -56,3 +56,17 @@ def test_nothing_to_read_is_refused():
         encode_texts([make_reader()], ["good", None])
     with pytest.raises(InputError, match="must have a tokenizer"):
         encode_texts([adapt(make_bert())], ["good"])
+
+
+def test_a_text_without_any_token_is_refused():
+    tokenizer = make_tokenizer()
+    tokenizer.backend_tokenizer.post_processor = None  # no [CLS] and [SEP], as in the GPT family
+    bare = adapt(make_bert(), tokenizer=tokenizer)
+    assert len(encode_texts([make_reader()], ["good", ""])) == 3
+    with pytest.raises(InputError, match="1 texts without any, the first at 1"):
+        encode_texts([bare], ["good", ""])
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_is_refused():
+    with pytest.raises(InputError, match="token number 12 with 12 embeddings"):
+        make_reader((*WORDS, "plot"))

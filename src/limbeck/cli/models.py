@@ -58,6 +58,15 @@ MaxLengthOption = Annotated[
 DataOption = Annotated[
     str, typer.Option("--data", help="A data set's name or path, such as digits or a folder.")
 ]
+SplitOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--split", help="A map written by `limbeck partition`: learn from one client's samples alone."
+    ),
+]
+ClientOption = Annotated[
+    int | None, typer.Option("--client", help="That client's number, counted from 0; goes with --split.")
+]
 DataDirOption = Annotated[
     Path | None, typer.Option("--data-dir", help="Folder with a copy of the named data set.")
 ]
@@ -104,6 +113,26 @@ class DataOptions:
             text_column=self.text_column,
             label_column=self.label_column,
         )
+
+    def load_client(self, source: str, *, split: Path, client: int) -> "DataSet":
+        """The labelled data set with the training samples of one client of a split.
+
+        Raises:
+            InputError: When the split was made from other data or has no such client.
+        """
+        from limbeck import data as data_sets
+        from limbeck import partition
+
+        whole = self.load(source)
+        clients = partition.load(split, data_fingerprint=whole.fingerprint)
+        require(
+            0 <= client < clients.num_clients,
+            f"0 <= client < {clients.num_clients}",
+            f"client={client}",
+            "Clients are counted from 0.",
+        )
+        own = whole.subset(clients.indices[client])
+        return data_sets.make_data_set(f"{whole.name}, client {client}", own, whole.test, whole.class_names)
 
     def load_proxy(self, source: str) -> "Inputs":
         """The unlabelled set."""

@@ -10,6 +10,7 @@ from limbeck.cli.models import (
     ArchOption,
     ClassesOption,
     ClassMapOption,
+    ClientOption,
     DataDirOption,
     DataOption,
     DataOptions,
@@ -22,6 +23,7 @@ from limbeck.cli.models import (
     MaxLengthOption,
     ModelOptions,
     NormalizeOption,
+    SplitOption,
     TextColumnOption,
     load_models,
     name_models,
@@ -38,7 +40,7 @@ from limbeck.cli.transfer_folder import (
     open_folder,
     write_folder,
 )
-from limbeck.core.errors import InputError, require_known
+from limbeck.core.errors import InputError, require, require_known
 
 if TYPE_CHECKING:
     from limbeck.pairs import TransferRecord
@@ -95,6 +97,8 @@ def transfer(  # noqa: PLR0913 - the command's options
     max_length: MaxLengthOption = None,
     class_map: ClassMapOption = None,
     pair: MapOption = None,
+    split: SplitOption = None,
+    client: ClientOption = None,
     data_dir: DataDirOption = None,
     image_size: ImageSizeOption = None,
     text_column: TextColumnOption = None,
@@ -131,7 +135,16 @@ def transfer(  # noqa: PLR0913 - the command's options
     data_options = DataOptions(
         data_dir=data_dir, image_size=image_size, text_column=text_column, label_column=label_column
     )
-    data_set = data_options.load(data)
+    require(
+        (split is None) == (client is None),
+        "--split and --client go together",
+        f"--split {split} and --client {client}",
+        "Give both, or none of them.",
+    )
+    if split is None or client is None:
+        data_set = data_options.load(data)
+    else:
+        data_set = data_options.load_client(data, split=split, client=client)
     classifiers = load_models(sources, settings, data_set)
     transfer_set = None if proxy is None else data_options.load_proxy(proxy)
     open_folder(out)

@@ -11,6 +11,12 @@ from safetensors import SafetensorError
 from limbeck.core.errors import RunError
 
 
+def cache_root() -> Path:
+    """Where limbeck keeps what it can make again: ``$XDG_CACHE_HOME/limbeck``, else ``~/.cache/limbeck``."""
+    configured = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (configured if configured.is_absolute() else Path.home() / ".cache") / "limbeck"
+
+
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its name when the block ends without an error.

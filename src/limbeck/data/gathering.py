@@ -20,10 +20,9 @@ import torch
 from torch import Tensor
 
 from limbeck.core.errors import InputError, RunError, require
-from limbeck.core.files import explain_disk_errors, write_atomically
+from limbeck.core.files import cache_root, explain_disk_errors, write_atomically
 from limbeck.core.fingerprint import hash_config
 from limbeck.data.inputs import StoredImages
-from limbeck.data.lookup import cache_folder
 from limbeck.data.memory import default_limit, format_bytes
 
 logger = logging.getLogger("limbeck")
@@ -170,7 +169,7 @@ def file_name(key: str, shape: Shape) -> str:
 
 def stored_folder() -> Path:
     """Where images larger than memory are kept: ``~/.cache/limbeck/images`` by default."""
-    return cache_folder().parent / "images"
+    return cache_root() / "images"
 
 
 def check_free_space(folder: Path, *, num_bytes: int, name: str) -> None:

@@ -1,11 +1,11 @@
 """Where a named source lies: the caller's folder, or the usual ones, or the network as a last resort."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from limbeck.core.errors import InputError, require
+from limbeck.core.files import cache_root
 from limbeck.data.data_set import DataSet
 from limbeck.data.download import attempt_download
 
@@ -82,9 +82,7 @@ def find_data_set(origin: Origin, lookup: Lookup) -> DataSet:
 
 def cache_folder() -> Path:
     """Where downloads go: ``$XDG_CACHE_HOME/limbeck/data``, by default ``~/.cache/limbeck/data``."""
-    configured = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    root = configured if configured.is_absolute() else Path.home() / ".cache"
-    return root / "limbeck" / "data"
+    return cache_root() / "data"
 
 
 def list_folders(folders: Sequence[Path]) -> str:

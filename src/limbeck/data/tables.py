@@ -86,7 +86,7 @@ def read_inputs(files: Sequence[Path], choice: Choice, *, path: Path, options: R
 def read_texts(files: Sequence[Path], column: str) -> Texts:
     """The texts of all files."""
     texts = read_table(files, [column])[column].cast(pl.String)
-    check_filled(texts, what="text", source=files[0])
+    check_filled(texts, source=files[0])
     return Texts(strings=tuple(texts.to_list()))
 
 
@@ -142,12 +142,12 @@ def holds_jpeg(path: Path) -> bool:
     return isinstance(first, bytes) and first.startswith(b"\xff\xd8\xff")
 
 
-def check_filled(values: pl.Series, *, what: str, source: Path) -> None:
-    """Raise `InputError` when a row is empty."""
-    empty = values.is_null().arg_true()
+def check_filled(texts: pl.Series, *, source: Path) -> None:
+    """Raise `InputError` when a row is missing or blank, which CSV files hardly tell apart."""
+    empty = (texts.is_null() | (texts.str.strip_chars() == "")).arg_true()
     require(
         len(empty) == 0,
-        f"every row holds a {what}",
+        "every row holds a text",
         f"{len(empty)} rows without one in `{source}`, the first at {next(iter(empty), 0)}",
         "Fill in or drop these rows.",
     )

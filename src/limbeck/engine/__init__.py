@@ -12,12 +12,19 @@ from limbeck.engine.evaluation import (
     predict_logits,
 )
 from limbeck.engine.pretraining import pretrain
+from limbeck.engine.target_cache import (
+    TargetCache,
+    default_target_cache,
+    identify_logits,
+    predict_cached,
+)
 from limbeck.engine.training import Hooks, Trained, Training, train
 
 __all__ = [
     "Case",
     "Change",
     "Hooks",
+    "TargetCache",
     "Trained",
     "Training",
     "Transferred",
@@ -25,9 +32,12 @@ __all__ = [
     "apply_technique",
     "check_transfer",
     "class_accuracy",
+    "default_target_cache",
     "device_of",
+    "identify_logits",
     "measure_change",
     "predict",
+    "predict_cached",
     "predict_logits",
     "pretrain",
     "train",

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from limbeck.core.errors import require
 from limbeck.data import Inputs
-from limbeck.engine.evaluation import class_accuracy, predict_logits
+from limbeck.engine.evaluation import class_accuracy
+from limbeck.engine.target_cache import TargetCache, predict_cached
 from limbeck.losses import align_logits
 
 Columns = tuple[int | None, ...]
@@ -33,6 +34,7 @@ class Case:
             student's classes in the student's order.
         taught_classes: Per teacher the classes of the student it was trained on, None to find out; see
             `known_classes`.
+        cache: Where the logits of models that do not change are kept, None for nowhere.
 
     Raises:
         InputError: When a teacher shares no class with the student.
@@ -44,6 +46,7 @@ class Case:
     labels: Tensor | None
     columns: Sequence[Columns] | None = None
     taught_classes: Sequence[Sequence[int]] | None = None
+    cache: TargetCache | None = None
 
     def __post_init__(self) -> None:
         for number, columns in enumerate(self.columns or ()):
@@ -57,7 +60,7 @@ class Case:
     @cached_property
     def teacher_logits(self) -> Tensor:
         """What each teacher says in the student's classes, [teachers, samples, classes]."""
-        said = [predict_logits(teacher, self.inputs) for teacher in self.teachers]
+        said = [predict_cached(teacher, self.inputs, self.cache) for teacher in self.teachers]
         if self.columns is None:
             return torch.stack(said)
         aligned = [self._align(logits, columns) for logits, columns in zip(said, self.columns, strict=True)]
@@ -66,7 +69,7 @@ class Case:
     @cached_property
     def initial_logits(self) -> Tensor:
         """What the student says before the transfer."""
-        return predict_logits(self.student, self.inputs)
+        return predict_cached(self.student, self.inputs, self.cache)
 
     @property
     def known_classes(self) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from limbeck.core.errors import InputError, require
 from limbeck.models.preprocessing import Preprocessing
-from limbeck.models.tokenizers import identify_tokenizer
+from limbeck.models.tokenizers import check_vocabulary, identify_tokenizer
 
 # Which text of a pair a token belongs to: every tokenizer of the BERT family makes it, some of its models
 # refuse it.
@@ -63,6 +63,7 @@ class Classifier(nn.Module):
         require(
             max_length >= 1, "max_length >= 1", f"max_length={max_length}", "Leave it out for 128 tokens."
         )
+        check_vocabulary(tokenizer, module)
         self.module = module
         self.class_names = None if class_names is None else tuple(class_names)
         self.preprocessing = preprocessing
@@ -82,6 +83,10 @@ class Classifier(nn.Module):
         memo[id(self)] = copied
         copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return copied
+
+    def extra_repr(self) -> str:
+        """What the parts do not say: how inputs are seen."""
+        return f"preprocessing={self.preprocessing}, tokenizer_id={self.tokenizer_id}"
 
     def _register_scales(self) -> None:
         """Precompute (inputs - mean) / std as inputs * scale + shift, wherever the module moves."""

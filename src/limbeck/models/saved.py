@@ -1,7 +1,8 @@
 """A classifier of any architecture on disk: weights, card and what its library needs to build it.
 
 The weights stay plain: ``model.load_state_dict(safetensors.torch.load_file("FOLDER/model.safetensors"))``
-restores them into the user's own model without limbeck.
+restores them into the user's own model without limbeck. A transformers model's config and tokenizer lie
+beside them under the names transformers gives them, so that its `from_pretrained` reads the same folder.
 """
 
 import copy
@@ -21,8 +22,6 @@ from limbeck.models.classifier import Classifier
 from limbeck.models.preprocessing import Preprocessing
 from limbeck.models.transformers_folder import CONFIG_FILE, read_tokenizer
 from limbeck.models.weights import load_weights
-
-TOKENIZER_FOLDER = "tokenizer"
 
 
 def save_classifier(
@@ -69,7 +68,7 @@ def save_classifier(
     if classifier.arch == OWN_CONFIG:
         write_text(folder / CONFIG_FILE, _describe_config(classifier) + "\n")
     if classifier.tokenizer is not None:
-        _write_tokenizer(classifier.tokenizer, folder / TOKENIZER_FOLDER)
+        _write_tokenizer(classifier.tokenizer, folder)
     return save(classifier.module, card, folder)
 
 
@@ -132,7 +131,7 @@ def load_saved(
             input_size=card.input_size,
         ),
         arch=known.arch if known.arch == OWN_CONFIG else ref,
-        tokenizer=read_tokenizer(folder / TOKENIZER_FOLDER) if reads_text else None,
+        tokenizer=read_tokenizer(folder) if reads_text else None,
         max_length=card.max_length or known.max_length,
     ).eval()
 

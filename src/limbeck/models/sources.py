@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -13,6 +14,7 @@ from limbeck.models.checkpoints import read_state
 from limbeck.models.classifier import Classifier, check_class_names
 from limbeck.models.preprocessing import InputSizeLike, NormalizationLike, override
 from limbeck.models.saved import load_saved
+from limbeck.models.tokenizers import count_embeddings
 from limbeck.models.transformers_folder import (
     CONFIG_FILE,
     load_folder,
@@ -23,6 +25,9 @@ from limbeck.models.transformers_folder import (
 from limbeck.models.weights import load_weights
 
 logger = logging.getLogger("limbeck")
+
+# Embeddings are padded to round numbers by a few per cent at most; a vocabulary cut off lacks more.
+LEAST_COVERED = 0.9
 
 
 def load_classifier(
@@ -132,6 +137,8 @@ def _describe_folder(model: nn.Module, folder: Path) -> Classifier:
     """A transformers model as its folder describes its inputs."""
     settings = read_preprocessing(folder)
     known = adapt(model)
+    tokenizer = read_tokenizer(folder)
+    _warn_of_missing_tokens(tokenizer, model, folder)
     return Classifier(
         model,
         class_names=known.class_names,
@@ -139,6 +146,19 @@ def _describe_folder(model: nn.Module, folder: Path) -> Classifier:
             known.preprocessing, normalize=settings.normalization, input_size=settings.input_size
         ),
         arch=known.arch,
-        tokenizer=read_tokenizer(folder),
+        tokenizer=tokenizer,
         max_length=known.max_length,
+    )
+
+
+def _warn_of_missing_tokens(tokenizer: Any, model: nn.Module, folder: Path) -> None:
+    num_embeddings = count_embeddings(model)
+    if tokenizer is None or num_embeddings is None or len(tokenizer) >= LEAST_COVERED * num_embeddings:
+        return
+    logger.warning(
+        "The tokenizer in `%s` knows %d tokens, and the model %d: words it lacks are read as unknown. Check "
+        "that its files are whole.",
+        folder,
+        len(tokenizer),
+        num_embeddings,
     )

@@ -27,7 +27,8 @@ def encode_texts(classifiers: Iterable[Classifier], texts: Sequence[str]) -> dic
         between tokenizers.
 
     Raises:
-        InputError: When there are no texts, one is not text, or a classifier has no tokenizer.
+        InputError: When there are no texts, one is not text or gives no token, or a classifier has no
+            tokenizer.
     """
     columns: dict[str, Tensor] = {}
     for key, encoded in _encode(classifiers, texts):
@@ -53,6 +54,7 @@ def _encode(classifiers: Iterable[Classifier], texts: Sequence[str]) -> Iterator
         encoded = classifier.tokenizer(
             listed, truncation=True, max_length=classifier.max_length, padding="longest"
         )
+        _check_tokens(encoded)
         cut = _count_cut(encoded)
         if cut:
             logger.warning(
@@ -89,6 +91,17 @@ def _check_texts(texts: list[str]) -> None:
         "texts are strings",
         f"a {type(strange[0]).__name__}" if strange else "",
         "Convert it, or leave missing ones out.",
+    )
+
+
+def _check_tokens(encoded: Any) -> None:
+    """Raise `InputError` where a text is nothing but padding, of which a model makes what it likes."""
+    bare = [row for row, one in enumerate(encoded.encodings) if not any(one.attention_mask)]
+    require(
+        not bare,
+        "every text gives at least one token",
+        f"{len(bare)} texts without any, the first at {next(iter(bare), 0)}",
+        "Leave empty texts out.",
     )
 
 

@@ -3,6 +3,9 @@
 import json
 from typing import Any
 
+from torch import nn
+
+from limbeck.core.errors import require
 from limbeck.core.fingerprint import hash_config
 
 # A call to a tokenizer leaves these settings behind in it; they say nothing about the tokenizer itself.
@@ -19,6 +22,26 @@ def identify_tokenizer(tokenizer: Any, *, max_length: int) -> str:
     """
     settings = {name: getattr(tokenizer, name, None) for name in SETTINGS}
     return hash_config({"max_length": max_length, "settings": settings, "tokenizer": _describe(tokenizer)})
+
+
+def check_vocabulary(tokenizer: Any, module: nn.Module) -> None:
+    """Raise `InputError` where the tokenizer makes a token that a transformers model has no embedding for."""
+    num_embeddings = count_embeddings(module)
+    if tokenizer is None or num_embeddings is None:
+        return
+    highest = max(tokenizer.get_vocab().values(), default=-1)
+    require(
+        highest < num_embeddings,
+        "every token of the tokenizer has an embedding in the model",
+        f"token number {highest} with {num_embeddings} embeddings in {type(module).__name__}",
+        "Take the tokenizer that the model was trained with.",
+    )
+
+
+def count_embeddings(module: nn.Module) -> int | None:
+    """How many tokens a transformers config has embeddings for; None where it does not say."""
+    size = getattr(getattr(module, "config", None), "vocab_size", None)
+    return size if isinstance(size, int) and size > 0 else None
 
 
 def _describe(tokenizer: Any) -> Any:

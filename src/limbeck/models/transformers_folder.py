@@ -159,14 +159,22 @@ def read_tokenizer(folder: Path) -> Any:
     """The tokenizer in a folder; None where there is none.
 
     Raises:
-        InputError: When there are tokenizer files that transformers cannot read.
+        InputError: When there are tokenizer files that transformers cannot read, or none of them holds words:
+            of a config alone transformers makes a tokenizer that takes every word for an unknown one.
     """
     if not any((folder / name).exists() for name in TOKENIZER_FILES):
         return None
     from transformers import AutoTokenizer
 
     with _explained(f"`{folder}` must hold a tokenizer of transformers"):
-        return AutoTokenizer.from_pretrained(folder, **LOCAL)
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, **LOCAL)
+    require(
+        not set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens),
+        "the tokenizer knows words",
+        f"none in `{folder}`",
+        "Save it there again with save_pretrained, or copy its tokenizer.json or vocabulary.",
+    )
+    return tokenizer
 
 
 def read_preprocessing(folder: Path) -> Preprocessing:
