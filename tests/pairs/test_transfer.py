@@ -102,7 +102,18 @@ def test_a_diverging_training_keeps_the_last_good_state_and_says_what_to_lower(s
         result = transfer(student, teacher, digits, lr=1e9, keep=keep)
         assert result.record.attempt.diverged_in_epoch == 1
         assert hash_state(result.student.state_dict()) == hash_state(student.state_dict())
-        assert any("Lower `lr` (it is 1000000000.0)" in sentence for sentence in result.record.warnings)
+        for name in ("kd", "finetune"):
+            expected = (
+                f"`{name}` diverged in epoch 1: the student of epoch 0 was kept. Lower `lr` (it is 1e+09)."
+            )
+            assert expected in result.record.warnings
+
+
+def test_a_loss_that_explodes_without_overflowing_counts_as_diverged(student, teacher, digits):
+    record = transfer(student, teacher, digits, technique="finetune", lr=1e3, keep="last").record
+    assert record.attempt.diverged_in_epoch == 1
+    assert record.attempt.kept_epoch == 0
+    assert record.gain == 0
 
 
 def test_the_same_call_gives_the_same_student(student, teacher, digits):
@@ -195,6 +206,109 @@ def test_a_class_without_samples_is_named(student, teacher, digits):
     few = digits.subset(np.flatnonzero(digits.labels < 5))
     record = transfer(student, teacher, few).record
     assert any("no training samples of 5, 6, 7, 8 and 9" in sentence for sentence in record.warnings)
+
+
+def as_arrays(digits, normalization):
+    return data.normalize(digits.train.inputs, normalization).numpy().astype(np.float64), digits.labels
+
+
+KINDS_OF_DATA = {
+    "name": lambda arrays: "digits",
+    "pair of arrays": lambda arrays: arrays,
+    "pair of tensors": lambda arrays: tuple(map(torch.from_numpy, arrays)),
+    "samples": lambda arrays: data.Samples(
+        inputs=torch.from_numpy(arrays[0]).float(), labels=torch.from_numpy(arrays[1])
+    ),
+    "PyTorch data set": lambda arrays: torch.utils.data.TensorDataset(
+        torch.from_numpy(arrays[0]).float(), torch.from_numpy(arrays[1])
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_DATA)
+def test_data_come_as_users_have_them(student, teacher, digits, normalization, kind):
+    given = KINDS_OF_DATA[kind](as_arrays(digits, normalization))
+    models_given = (student, teacher) if kind == "name" else (student.module, teacher.module)
+    record = transfer(*models_given, given, technique="dp-kd", epochs=1, baseline=False).record
+    assert record.attempt.change.accuracy_before > 0.6
+    compared = limbeck.compare(*models_given, given, progress=False)
+    assert compared.second.accuracy > 0.6
+
+
+@pytest.mark.parametrize(
+    ("given", "rule"),
+    [
+        (torch.utils.data.DataLoader([1, 2]), "loader.dataset"),
+        ({"x": 1}, "Data must be a data set, samples, .* but got a dict"),
+        ((np.zeros((0, 1, 8, 8), dtype=np.uint8), np.zeros(0, dtype=np.int64)), "there is a sample"),
+        ((np.full((30, 1, 8, 8), np.nan), np.arange(30) % 10), "inputs are finite"),
+        ((np.zeros((30, 1, 8, 8)), np.arange(30) % 15), "The student has one name per class|label 14"),
+    ],
+)
+def test_data_that_cannot_be_used_are_named(student, teacher, given, rule):
+    for function in (limbeck.transfer, limbeck.compare):
+        if function is limbeck.compare and "label" in rule:
+            continue
+        with pytest.raises(InputError, match=rule):
+            function(student, teacher, given, progress=False)
+
+
+def test_a_label_beyond_the_students_classes_is_named(student, teacher, digits):
+    labels = digits.train.labels.clone()
+    labels[5] = 12
+    named = models.adapt(student, class_names=digits.class_names)
+    with pytest.raises(InputError, match=r"labels of the training data < 10.*label 12"):
+        transfer(named, teacher, data.Samples(inputs=digits.train.inputs, labels=labels))
+
+
+def test_no_teacher_is_none_and_anything_else_than_a_module_is_refused(student, digits):
+    assert transfer(student, None, digits, technique="self-kd", epochs=0).record.teachers == ()
+    with pytest.raises(InputError, match="Teacher 1 must be a torch module"):
+        transfer(student, ["model.pt", "other.pt"], digits)
+
+
+def test_data_whose_last_class_is_missing_do_not_rename_the_models_classes(student, teacher, digits):
+    kept = np.flatnonzero(digits.labels < 9)
+    fewer = data.make_data_set(
+        "fewer", digits.subset(kept), digits.subset(kept[:200]), tuple(map(str, range(9)))
+    )
+    record = transfer(student, teacher, fewer, epochs=0).record
+    assert record.class_names == tuple(map(str, range(10)))
+    assert limbeck.compare(student, teacher, fewer, progress=False).num_samples == 200
+
+
+def test_a_teacher_without_names_has_the_datas_where_the_students_are_fewer(student, teacher, digits):
+    five = models.adapt(
+        nn.Sequential(copy.deepcopy(student), Columns(range(5))), class_names=tuple(map(str, range(5)))
+    )
+    record = transfer(five, teacher, digits, technique="dp-kd", epochs=0).record
+    assert record.class_names == tuple(map(str, range(5)))
+    assert any("The student has no class 5, 6, 7, 8 and 9" in sentence for sentence in record.warnings)
+
+
+def test_the_new_classifier_knows_its_classes(student, teacher, digits):
+    assert student.class_names is None
+    assert transfer(student, teacher, digits, epochs=0).student.class_names == digits.class_names
+
+
+@pytest.mark.parametrize("class_map", [{"banana": "3"}, {"3": "tree"}])
+def test_a_misspelt_class_map_is_refused(student, teacher, digits, class_map):
+    named = models.adapt(student, class_names=digits.class_names)
+    with pytest.raises(InputError, match="Unknown class to rename"):
+        transfer(named, teacher, digits, class_map=class_map)
+    with pytest.raises(InputError, match="Unknown class to rename"):
+        limbeck.compare(named, teacher, digits, class_map=class_map)
+
+
+def test_a_teacher_of_few_classes_is_judged_on_those(student, teacher, digits):
+    two = models.adapt(nn.Sequential(copy.deepcopy(teacher), Columns([8, 9])), class_names=("8", "9"))
+    record = transfer(student, two, digits, technique="dp-kd", epochs=0).record
+    assert not any("near chance" in sentence for sentence in record.warnings)
+
+
+def test_a_copy_of_the_student_as_its_teacher_is_noticed(student, digits):
+    record = transfer(student, copy.deepcopy(student), digits, epochs=0).record
+    assert "The teacher has the student's weights: there is nothing to learn from it." in record.warnings
 
 
 @pytest.mark.parametrize(

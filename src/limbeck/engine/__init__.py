@@ -3,6 +3,7 @@
 from limbeck.engine.application import Transferred, apply_technique, check_transfer
 from limbeck.engine.case import Case
 from limbeck.engine.evaluation import (
+    EVALUATION_BATCH,
     Change,
     accuracy,
     class_accuracy,
@@ -10,6 +11,7 @@ from limbeck.engine.evaluation import (
     measure_change,
     predict,
     predict_logits,
+    tells_better_than_chance,
 )
 from limbeck.engine.pretraining import pretrain
 from limbeck.engine.target_cache import (
@@ -18,9 +20,10 @@ from limbeck.engine.target_cache import (
     identify_logits,
     predict_cached,
 )
-from limbeck.engine.training import Hooks, Trained, Training, train
+from limbeck.engine.training import Hooks, Trained, Training, train, warm_up
 
 __all__ = [
+    "EVALUATION_BATCH",
     "Case",
     "Change",
     "Hooks",
@@ -40,5 +43,7 @@ __all__ = [
     "predict_cached",
     "predict_logits",
     "pretrain",
+    "tells_better_than_chance",
     "train",
+    "warm_up",
 ]

@@ -63,14 +63,27 @@ def apply_technique(
         DivergedError: When the training diverges.
     """
     check_transfer(technique, settings, has_labels=case.labels is not None, num_teachers=len(case.teachers))
+    run = _Run(settings=settings, training=training, seed=seed, hooks=hooks)
     if isinstance(technique, MutualTechnique):
-        return _transfer_mutually(case, technique, training=training, seed=seed, hooks=hooks)
+        return _transfer_mutually(case, technique, run)
     if isinstance(technique, ComposedTechnique):
         compose = _transfer_in_sequence if technique.order == "sequence" else _transfer_as_soup
-        return compose(case, technique.step, settings=settings, training=training, seed=seed, hooks=hooks)
-    return _transfer_from_frozen(
-        case, technique, settings=settings, training=training, seed=seed, hooks=hooks
-    )
+        return compose(case, technique.step, run)
+    return _transfer_from_frozen(case, technique, run)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """What is the same in every step of a transfer; see `apply_technique`."""
+
+    settings: AnySettings | None
+    training: Training
+    seed: int
+    hooks: Hooks
+
+    def train(self, models: Sequence[nn.Module], case: Case, loss_fn: LossFn) -> Trained:
+        """Train models in place on the case's samples."""
+        return train(models, case.inputs, loss_fn, training=self.training, seed=self.seed, hooks=self.hooks)
 
 
 def check_transfer(
@@ -120,21 +133,12 @@ def check_transfer(
     )
 
 
-def _transfer_from_frozen(
-    case: Case,
-    technique: FrozenTechnique[Any],
-    *,
-    settings: AnySettings | None,
-    training: Training,
-    seed: int,
-    hooks: Hooks,
-) -> Transferred:
+def _transfer_from_frozen(case: Case, technique: FrozenTechnique[Any], run: _Run) -> Transferred:
     target = None
     if technique.target_fn is not None:
-        target = technique.target_fn(case, settings)  # pyright: ignore[reportArgumentType] - cached_property is a property
+        target = technique.target_fn(case, run.settings)  # pyright: ignore[reportArgumentType] - cached_property is a property
     student = copy.deepcopy(case.student)
-    loss_fn = _frozen_loss(technique, target, case.labels, settings)
-    trained = train([student], case.inputs, loss_fn, training=training, seed=seed, hooks=hooks)
+    trained = run.train([student], case, _frozen_loss(technique, target, case.labels, run.settings))
     return Transferred(
         student=student.eval(), peers=(), share_from_teacher=_share_from_teacher(target), trained=trained
     )
@@ -160,9 +164,7 @@ def _share_from_teacher(target: Target | None) -> float | None:
     return float(target.from_teacher.float().mean())
 
 
-def _transfer_mutually(
-    case: Case, technique: MutualTechnique, *, training: Training, seed: int, hooks: Hooks
-) -> Transferred:
+def _transfer_mutually(case: Case, technique: MutualTechnique, run: _Run) -> Transferred:
     labels = case.labels
     assert labels is not None
     require(
@@ -176,52 +178,32 @@ def _transfer_mutually(
     def loss_fn(logits: list[Tensor], ids: Tensor) -> list[Tensor]:
         return technique.loss_fn(logits, labels[ids])
 
-    trained = train(models, case.inputs, loss_fn, training=training, seed=seed, hooks=hooks)
+    trained = run.train(models, case, loss_fn)
     student, *peers = [model.eval() for model in models]
     return Transferred(student=student, peers=tuple(peers), share_from_teacher=None, trained=trained)
 
 
-def _transfer_in_sequence(
-    case: Case,
-    step: FrozenTechnique[Any],
-    *,
-    settings: AnySettings | None,
-    training: Training,
-    seed: int,
-    hooks: Hooks,
-) -> Transferred:
+def _transfer_in_sequence(case: Case, step: FrozenTechnique[Any], run: _Run) -> Transferred:
     """One teacher after another; each time the student before is the one the last teacher made."""
     outcomes: list[Transferred] = []
     for number in range(len(case.teachers)):
         student = outcomes[-1].student if outcomes else case.student
         one = replace(case.only_teacher(number), student=student)
-        outcomes.append(
-            _transfer_from_frozen(one, step, settings=settings, training=training, seed=seed, hooks=hooks)
-        )
+        outcomes.append(_transfer_from_frozen(one, step, run))
     return _join(outcomes, outcomes[-1].student)
 
 
-def _transfer_as_soup(
-    case: Case,
-    step: FrozenTechnique[Any],
-    *,
-    settings: AnySettings | None,
-    training: Training,
-    seed: int,
-    hooks: Hooks,
-) -> Transferred:
+def _transfer_as_soup(case: Case, step: FrozenTechnique[Any], run: _Run) -> Transferred:
     """One student per teacher, all from the same start, and the mean of their weights."""
-    own_hooks = Hooks(after_step=hooks.after_step)  # the students before the soup are nobody's result
+    # The students before the soup are nobody's result.
+    quiet = replace(run, hooks=Hooks(after_step=run.hooks.after_step))
     outcomes = [
-        _transfer_from_frozen(
-            case.only_teacher(number), step, settings=settings, training=training, seed=seed, hooks=own_hooks
-        )
-        for number in range(len(case.teachers))
+        _transfer_from_frozen(case.only_teacher(number), step, quiet) for number in range(len(case.teachers))
     ]
     states = [outcome.student.state_dict() for outcome in outcomes]
     soup = copy.deepcopy(case.student)
     soup.load_state_dict(weighted_average(states, [1.0] * len(states)))
-    hooks.after_epoch([soup])
+    run.hooks.after_epoch([soup])
     return _join(outcomes, soup.eval())
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from limbeck.core.errors import require
 from limbeck.data import Inputs
-from limbeck.engine.evaluation import class_accuracy
+from limbeck.engine.evaluation import tells_better_than_chance
 from limbeck.engine.target_cache import TargetCache, predict_cached
 from limbeck.losses import align_logits
 
@@ -93,10 +93,9 @@ class Case:
         num_classes = logits.shape[1]
         if self.labels is None:
             return torch.ones(num_classes, dtype=torch.bool)
-        per_class = class_accuracy(
-            logits.argmax(dim=-1).cpu().numpy(), self.labels.cpu().numpy(), num_classes=num_classes
-        )
-        return torch.tensor([value is None or value > 1 / num_classes for value in per_class])
+        predictions, labels = logits.argmax(dim=-1).cpu().numpy(), self.labels.cpu().numpy()
+        tells = tells_better_than_chance(predictions, labels, num_classes=num_classes)
+        return torch.tensor([told is None or told for told in tells])
 
     def only_teacher(self, number: int) -> "Case":
         """The same case with one of its teachers."""

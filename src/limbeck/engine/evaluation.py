@@ -1,6 +1,6 @@
 """What a model says about samples, and the numbers that follow from it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,18 +19,24 @@ def device_of(model: nn.Module) -> torch.device:
 
 
 @torch.inference_mode()
-def predict_logits(model: nn.Module, inputs: Inputs) -> Tensor:
+def predict_logits(
+    model: nn.Module, inputs: Inputs, *, after_batch: Callable[[], None] = lambda: None
+) -> Tensor:
     """The logits of every sample, [samples, classes] in float32, the model in evaluation mode.
 
     Args:
         model: Anything that returns logits; its mode is restored afterwards.
         inputs: What the model takes; larger than memory, they are read batch by batch.
+        after_batch: Called after every batch of `EVALUATION_BATCH` samples.
     """
     was_training, device = model.training, device_of(model)
     model.eval()
-    logits = torch.cat([model(batch).float() for batch in _in_order(inputs, device)])
+    said = []
+    for batch in _in_order(inputs, device):
+        said.append(model(batch).float())
+        after_batch()
     model.train(was_training)
-    return logits
+    return torch.cat(said)
 
 
 def _in_order(inputs: Inputs, device: torch.device) -> Iterator[Tensor | dict[str, Tensor]]:
@@ -55,6 +61,14 @@ def class_accuracy(predictions: np.ndarray, labels: np.ndarray, *, num_classes: 
     sizes = np.bincount(labels, minlength=num_classes)
     correct = np.bincount(labels[predictions == labels], minlength=num_classes)
     return [float(hits / size) if size else None for hits, size in zip(correct, sizes, strict=True)]
+
+
+def tells_better_than_chance(
+    predictions: np.ndarray, labels: np.ndarray, *, num_classes: int
+) -> list[bool | None]:
+    """Per class whether its samples are recognised more often than by guessing, None without samples."""
+    per_class = class_accuracy(predictions, labels, num_classes=num_classes)
+    return [None if value is None else value > 1 / num_classes for value in per_class]
 
 
 @dataclass(frozen=True, kw_only=True)

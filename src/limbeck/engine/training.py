@@ -19,6 +19,9 @@ from limbeck.core.seeds import torch_rng
 from limbeck.data import Inputs, count_samples, load_batch
 from limbeck.engine.evaluation import device_of
 
+# A loss this many times that of the first step (and of 1 nat) is no setback but the end of the training.
+DIVERGED_FACTOR = 100
+
 LossFn = Callable[[list[Tensor], Tensor], list[Tensor]]
 """(logits of each model, ids of the batch's samples) to, per model, one number per sample."""
 
@@ -121,11 +124,10 @@ def train(
 
     Raises:
         InputError: When there is no sample.
-        DivergedError: When a loss stops being finite.
+        DivergedError: When a loss stops being finite, or grows to `DIVERGED_FACTOR` times its first value.
     """
     num_samples = count_samples(inputs)
     require(num_samples > 0, "at least 1 sample to train on", "0", "Give this client samples.")
-    started = time.perf_counter()
     device = device_of(models[0])
     parameters = [
         parameter for model in models for parameter in model.parameters() if parameter.requires_grad
@@ -137,9 +139,11 @@ def train(
         "Set `requires_grad` on some weights.",
     )
     optimizer = _make_optimizer(parameters, training)
+    started = time.perf_counter()
     num_steps = training.epochs * math.ceil(num_samples / training.batch_size)
     lrs = iter(_learning_rates(training, num_steps))
     history: list[tuple[float, ...]] = []
+    first: Tensor | None = None
     for epoch in range(training.epochs):
         for model in models:
             model.train()
@@ -149,11 +153,14 @@ def train(
             batch = load_batch(inputs, ids, device)
             losses = loss_fn([model(batch) for model in models], ids)
             optimizer.zero_grad(set_to_none=True)
-            torch.stack([loss.mean() for loss in losses]).sum().backward()
+            means = torch.stack([loss.mean() for loss in losses])
+            first = means.detach() if first is None else first
+            means.sum().backward()
             optimizer.step()
             totals += torch.stack([loss.detach().sum() for loss in losses])
             hooks.after_step()
-        history.append(_check_finite(totals / num_samples, history, training))
+        assert first is not None
+        history.append(_check_stable(totals / num_samples, first, history, training))
         hooks.after_epoch(models)
     return Trained(losses=tuple(history), steps=num_steps, seconds=time.perf_counter() - started)
 
@@ -184,16 +191,23 @@ def _learning_rates(training: Training, num_steps: int) -> list[float]:
     return [training.lr * (1 + math.cos(math.pi * step / num_steps)) / 2 for step in range(num_steps)]
 
 
-def _check_finite(
-    mean_losses: Tensor, history: Sequence[tuple[float, ...]], training: Training
+def _check_stable(
+    mean_losses: Tensor, first: Tensor, history: Sequence[tuple[float, ...]], training: Training
 ) -> tuple[float, ...]:
+    """The mean losses of an epoch as numbers, when they are finite and near those of the first step."""
     values = tuple(mean_losses.tolist())
-    if all(math.isfinite(value) for value in values):
+    limits = (DIVERGED_FACTOR * max(1.0, value) for value in first.tolist())
+    worst = next((value for value, limit in zip(values, limits, strict=True) if not value <= limit), None)
+    if worst is None:
         return values
-    worst = next(value for value in values if not math.isfinite(value))
     raise DivergedError(
-        f"the loss must stay finite, but it became {worst} in epoch {len(history) + 1}. "
-        f"Lower `lr` (it is {training.lr}).",
+        f"the loss must stay finite and below {DIVERGED_FACTOR} times its first value, but it became "
+        f"{worst:.3g} in epoch {len(history) + 1}. Lower `lr` (it is {training.lr:g}).",
         epoch=len(history) + 1,
         losses=history,
     )
+
+
+def warm_up(training: Training, *, device: torch.device) -> None:
+    """Let PyTorch load what its first optimiser needs, which takes seconds, before anything is timed."""
+    _make_optimizer([nn.Parameter(torch.zeros(1, device=device))], training)

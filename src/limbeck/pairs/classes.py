@@ -5,13 +5,45 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 import torch
 
-from limbeck.core.errors import enumerate_words, require
+from limbeck.core.errors import enumerate_words, require, require_known
 from limbeck.data import Samples
 
 ClassMap = Mapping[str, str]
 """Names of other parties to the student's names, such as ``{"automobile": "car"}``."""
 
 MOST_NAMED = 5
+
+
+def count_up(num_classes: int) -> tuple[str, ...]:
+    """The names of classes without names: 0, 1, 2 and so on."""
+    return tuple(map(str, range(num_classes)))
+
+
+def find_names(
+    own: Sequence[str] | None, candidates: Sequence[Sequence[str]], *, num_classes: int, whose: str
+) -> tuple[str, ...]:
+    """A model's class names: its own, else the first of the candidates that are as many as its logits.
+
+    Candidates that only count (0, 1, 2 ...) do not say how many classes there are: a model with more logits
+    than they count to goes on counting.
+
+    Raises:
+        InputError: When none fits, or its own are not as many as its logits.
+    """
+    offered = [own] if own is not None else list(candidates)
+    fitting = next((names for names in offered if len(names) == num_classes), None)
+    if fitting is not None:
+        return tuple(fitting)
+    counts_on = own is None and any(
+        tuple(names) == count_up(len(names)) and len(names) < num_classes for names in candidates
+    )
+    require(
+        counts_on,
+        f"{whose} has one name per class",
+        f"{num_classes} logits and {enumerate_words(sorted({len(names) for names in offered}))} names",
+        "Name its classes in the order of its logits (`class_names`, on the command line `--classes`).",
+    )
+    return count_up(num_classes)
 
 
 def rename_classes(names: Sequence[str], class_map: ClassMap) -> tuple[str, ...]:
@@ -31,22 +63,20 @@ def rename_classes(names: Sequence[str], class_map: ClassMap) -> tuple[str, ...]
     return renamed
 
 
-def agree_on_names(
-    own: Sequence[str] | None, others: Sequence[str], *, num_classes: int, whose: str
-) -> tuple[str, ...]:
-    """A model's class names; without any of its own, those of `others` when they are as many.
+def check_class_map(class_map: ClassMap, *, others: Sequence[str], names: Sequence[str]) -> None:
+    """Check that a map takes names that exist to names that exist.
+
+    Args:
+        class_map: The map.
+        others: Names of the other parties before renaming.
+        names: The names they are taken to.
 
     Raises:
-        InputError: When it has no names and another number of classes, or names and logits differ in number.
+        InputError: When a name is unknown, with the nearest one.
     """
-    names = others if own is None else own
-    require(
-        len(names) == num_classes,
-        f"{whose} has one name per class",
-        f"{num_classes} logits and {len(names)} names",
-        "Name its classes in the order of its logits (`class_names`, on the command line `--classes`).",
-    )
-    return tuple(names)
+    for other, name in class_map.items():
+        require_known("class to rename", other, set(others))
+        require_known("class to rename to", name, names)
 
 
 def find_columns(names: Sequence[Hashable], others: Sequence[Hashable]) -> tuple[int | None, ...]:
@@ -70,8 +100,15 @@ def relabel(
     These are left out.
 
     Raises:
-        InputError: When none is left.
+        InputError: When none is left, or a label has no name.
     """
+    highest = int(samples.labels.max())
+    require(
+        highest < len(names),
+        f"labels of the {part} data < {len(names)}, the number of classes",
+        f"label {highest}",
+        "Renumber the labels, or name every class.",
+    )
     if tuple(names) == tuple(student_names):
         return samples, ()
     places = np.array([-1 if place is None else place for place in find_columns(names, student_names)])
@@ -87,7 +124,7 @@ def relabel(
     renumbered = Samples(inputs=chosen.inputs, labels=torch.from_numpy(labels[kept]))
     lost = [name for name, place in zip(names, places, strict=True) if place < 0]
     left_out = len(samples) - len(kept)
-    warning = f"The student has no class {name_some(lost)}: {left_out} {part} samples are left out."
+    warning = f"The student has no class {name_some(lost)}: {left_out:,} {part} samples are left out."
     return renumbered, (warning,) if left_out else ()
 
 

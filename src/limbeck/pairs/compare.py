@@ -2,33 +2,54 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
+from typing import Any
 
 import numpy as np
 from torch import nn
 
 from limbeck.core.device import pick_device
-from limbeck.data import DataSet, Samples
-from limbeck.engine import accuracy, class_accuracy, predict_logits
+from limbeck.data import Inputs, Samples, count_samples
+from limbeck.engine import (
+    EVALUATION_BATCH,
+    TargetCache,
+    accuracy,
+    class_accuracy,
+    default_target_cache,
+    predict_cached,
+)
 from limbeck.models import Classifier
 from limbeck.pairs.calibration import measure_calibration
-from limbeck.pairs.classes import agree_on_names, find_columns, name_some, rename_classes
+from limbeck.pairs.classes import (
+    check_class_map,
+    count_up,
+    find_columns,
+    find_names,
+    name_some,
+    rename_classes,
+)
 from limbeck.pairs.preparation import (
+    Probe,
     prepare_inputs,
     prepare_model,
     probe_model,
     warn_of_chance,
 )
+from limbeck.pairs.progress import StepBar
 from limbeck.pairs.record import Comparison, Standing
+from limbeck.pairs.user_data import read_user_data
 
 
 def compare(
     first: nn.Module,
     second: nn.Module,
-    data: DataSet | Samples,
+    data: Any,
     *,
     names: tuple[str, str] = ("A", "B"),
     class_map: Mapping[str, str] | None = None,
     device: str = "auto",
+    cache: bool = True,
+    progress: bool = True,
 ) -> Comparison:
     """What the second model knows that the first does not, and the reverse, on the same labelled samples.
 
@@ -38,35 +59,45 @@ def compare(
     Args:
         first: The model that would learn: any module that returns logits, or a `limbeck.models.Classifier`.
         second: The model that would teach.
-        data: A data set, whose test part is used, or samples.
+        data: A data set, whose test part is used, samples, a pair (inputs, labels), a PyTorch data set, or
+            the name or path of a data set.
         names: What to call the models.
         class_map: The models' class names to the data's, where they differ.
         device: `auto`, `cpu` or `cuda`.
+        cache: Whether logits are kept in the user's cache folder, so that the next call need not ask again.
+        progress: Whether to show progress on stderr or in the notebook.
 
     Raises:
         InputError: When a model does not take the samples, or its classes have no names that fit the data.
     """
-    samples = data.test if isinstance(data, DataSet) else data
-    place = pick_device(device)
-    classifiers = [prepare_model(model, place) for model in (first, second)]
+    given, place = read_user_data(data), pick_device(device)
+    samples = given.train if given.test is None else given.test
+    classifiers = [
+        prepare_model(model, place, whose=whose) for model, whose in zip((first, second), names, strict=True)
+    ]
     inputs = prepare_inputs(samples.inputs, classifiers, place)
     probes = [
         probe_model(classifier, inputs, whose=whose)
         for classifier, whose in zip(classifiers, names, strict=True)
     ]
-    class_names = _class_names(data, classifiers, [probe.num_classes for probe in probes])
+    class_names = given.class_names or _name_classes(samples, classifiers, probes)
+    own_names = [
+        find_names(classifier.class_names, [class_names], num_classes=probe.num_classes, whose=whose)
+        for classifier, probe, whose in zip(classifiers, probes, names, strict=True)
+    ]
+    check_class_map(class_map or {}, others=[*own_names[0], *own_names[1]], names=class_names)
+    renamed = [rename_classes(own, class_map or {}) for own in own_names]
+    judge = Judge(cache=default_target_cache() if cache else None, shows_progress=progress)
+    verdicts = [
+        judge.hear(classifier, inputs, find_columns(own, class_names), whose=whose)
+        for classifier, own, whose in zip(classifiers, renamed, names, strict=True)
+    ]
     labels = samples.labels.cpu().numpy()
-    verdicts, warnings = [], []
-    for classifier, probe, whose in zip(classifiers, probes, names, strict=True):
-        own_names = agree_on_names(
-            classifier.class_names, class_names, num_classes=probe.num_classes, whose=whose
-        )
-        renamed = rename_classes(own_names, class_map or {})
-        verdict = judge(classifier, inputs, find_columns(renamed, class_names))
-        verdicts.append(verdict)
-        warnings += [*probe.warnings, *_warn_of_missing(class_names, renamed, labels, whose=whose)]
+    warnings = [warning for probe in probes for warning in probe.warnings]
+    for classifier, verdict, own, whose in zip(classifiers, verdicts, renamed, names, strict=True):
+        warnings += _warn_of_missing(class_names, own, labels, whose=whose)
         warnings += warn_of_chance(
-            accuracy(verdict.predictions, labels), num_classes=len(class_names), whose=whose
+            verdict.predictions, labels, find_columns(class_names, own), whose=whose, model=classifier
         )
     return _compare_verdicts(verdicts, labels, names=names, class_names=class_names, warnings=warnings)
 
@@ -84,12 +115,28 @@ class Verdict:
     confidences: np.ndarray
 
 
-def judge(classifier: nn.Module, inputs: object, places: Sequence[int | None]) -> Verdict:
-    """The verdict of a model whose class c is the data's class ``places[c]``."""
-    probabilities = predict_logits(classifier, inputs).softmax(dim=-1)  # pyright: ignore[reportArgumentType]
-    confidences, classes = probabilities.max(dim=-1)
-    numbers = np.array([-1 if place is None else place for place in places])
-    return Verdict(predictions=numbers[classes.cpu().numpy()], confidences=confidences.cpu().numpy())
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """Asks models about samples.
+
+    Attributes:
+        cache: Where logits are kept, None for nowhere.
+        shows_progress: Whether to show it.
+    """
+
+    cache: TargetCache | None
+    shows_progress: bool
+
+    def hear(
+        self, classifier: nn.Module, inputs: Inputs, places: Sequence[int | None], *, whose: str
+    ) -> Verdict:
+        """The verdict of a model whose class c is class ``places[c]`` of the samples."""
+        num_batches = ceil(count_samples(inputs) / EVALUATION_BATCH)
+        with StepBar(f"asking {whose}", num_batches, unit="batches", is_shown=self.shows_progress) as bar:
+            logits = predict_cached(classifier, inputs, self.cache, after_batch=bar.advance)
+        confidences, classes = logits.softmax(dim=-1).max(dim=-1)
+        numbers = np.array([-1 if place is None else place for place in places])
+        return Verdict(predictions=numbers[classes.cpu().numpy()], confidences=confidences.cpu().numpy())
 
 
 def measure_standing(verdict: Verdict, labels: np.ndarray, *, name: str, num_classes: int) -> Standing:
@@ -104,17 +151,15 @@ def measure_standing(verdict: Verdict, labels: np.ndarray, *, name: str, num_cla
     )
 
 
-def _class_names(
-    data: DataSet | Samples, classifiers: Sequence[Classifier], nums_classes: Sequence[int]
+def _name_classes(
+    samples: Samples, classifiers: Sequence[Classifier], probes: Sequence[Probe]
 ) -> tuple[str, ...]:
-    """The data's class names; of samples without any, those of a model, or numbers."""
-    if isinstance(data, DataSet):
-        return data.class_names
-    named = next((c.class_names for c in classifiers if c.class_names is not None), None)
-    highest = int(data.labels.max()) + 1 if len(data) else 0
-    if named is not None and len(named) >= highest:
+    """For samples whose labels have no names those of a model, else numbers."""
+    needed = int(samples.labels.max()) + 1
+    named = next((c.class_names for c in classifiers if c.class_names is not None), ())
+    if len(named) >= needed:
         return named
-    return tuple(str(number) for number in range(max(highest, *nums_classes)))
+    return count_up(max(needed, *(probe.num_classes for probe in probes)))
 
 
 def _warn_of_missing(

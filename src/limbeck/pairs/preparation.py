@@ -4,6 +4,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,10 +17,26 @@ from limbeck.models import Classifier, adapt, encode_texts
 RESIDENT_SHARE = 0.3
 PROBED = 64
 CHANCE_MARGIN = 1.5
+IMAGE_ADVICE = (
+    "Check its normalization (`normalize`, on the command line `--normalize`), its input size (`input_size`, "
+    "`--input-size`) and the order of its classes (`class_names`, `--classes`)."
+)
+TEXT_ADVICE = (
+    "Check its tokenizer and the order of its classes (`class_names`, on the command line `--classes`)."
+)
 
 
-def prepare_model(model: nn.Module, device: torch.device) -> Classifier:
-    """A model as a classifier on `device`; the model that was given stays where and what it is."""
+def prepare_model(model: object, device: torch.device, *, whose: str) -> Classifier:
+    """A model as a classifier on `device`; the model that was given stays where and what it is.
+
+    Raises:
+        InputError: When it is no module.
+    """
+    if not isinstance(model, nn.Module):
+        raise InputError(
+            f"{whose} must be a torch module, but got a {type(model).__name__}. "
+            "Load it first: `limbeck.models.load_classifier(path)` reads folders and checkpoints."
+        )
     classifier = adapt(model)
     if device_of(classifier) == device:
         return classifier
@@ -91,7 +108,8 @@ def _call(classifier: Classifier, batch: Tensor | dict[str, Tensor], *, whose: s
         shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in tensors.items())
         raise InputError(
             f"{whose} must take the samples, but it refuses {shapes} ({describe_error(error)}). Set its "
-            "input size (`--input-size`), or bring the data to the shape it was trained on."
+            "input size (`input_size`, on the command line `--input-size`), or bring the data to the shape "
+            "it was trained on."
         ) from error
 
 
@@ -106,12 +124,30 @@ def warn_of_probabilities(logits: Tensor, *, whose: str) -> tuple[str, ...]:
     )
 
 
-def warn_of_chance(accuracy: float, *, num_classes: int, whose: str) -> tuple[str, ...]:
-    """A sentence when a model does hardly better than guessing."""
-    if accuracy >= CHANCE_MARGIN / num_classes:
+def warn_of_chance(
+    predictions: np.ndarray,
+    labels: np.ndarray,
+    columns: Sequence[int | None],
+    *,
+    whose: str,
+    model: Classifier,
+) -> tuple[str, ...]:
+    """A sentence when a model does hardly better than guessing on the samples of the classes it has.
+
+    Args:
+        predictions: Class per sample.
+        labels: True class per sample.
+        columns: Per class of the samples the model's, None where it has none.
+        whose: The model's name.
+        model: The model, for advice that fits its kind.
+    """
+    known = [index for index, column in enumerate(columns) if column is not None]
+    is_known = np.isin(labels, known)
+    if not known or not is_known.any():
         return ()
-    return (
-        f"{whose} is right on {accuracy:.1%} of the samples, near chance ({1 / num_classes:.1%}). Check its "
-        "normalization (`--normalize`), its input size (`--input-size`) and the order of its classes "
-        "(`--classes`).",
-    )
+    accuracy, chance = float(np.mean(predictions[is_known] == labels[is_known])), 1 / len(known)
+    if accuracy >= CHANCE_MARGIN * chance or chance == 1:
+        return ()
+    advice = TEXT_ADVICE if model.tokenizer is not None else IMAGE_ADVICE
+    of_all = "the samples" if is_known.all() else "the samples of its classes"
+    return (f"{whose} is right on {accuracy:.1%} of {of_all}, near chance ({chance:.1%}). {advice}",)

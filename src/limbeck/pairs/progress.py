@@ -11,18 +11,20 @@ LINE_SECONDS = 10.0
 
 
 class StepBar:
-    """Counts the steps of a training. Use as a context manager.
+    """Counts the steps of something long. Use as a context manager.
 
     Args:
         label: What is going on.
         num_steps: Steps in all.
+        unit: What a step is called.
         is_shown: Whether to show anything.
     """
 
-    def __init__(self, label: str, num_steps: int, *, is_shown: bool) -> None:
+    def __init__(self, label: str, num_steps: int, *, unit: str = "steps", is_shown: bool) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._label = label
         self._num_steps = num_steps
+        self._unit = unit
         self._is_shown = is_shown
         self._has_bar = is_shown and (self._console.is_terminal or self._console.is_jupyter)
         self._done = 0
@@ -32,7 +34,7 @@ class StepBar:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("steps"),
+            TextColumn(unit),
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
             console=self._console,
@@ -43,6 +45,8 @@ class StepBar:
     def __enter__(self) -> Self:
         if self._has_bar:
             self._bar.start()
+        elif self._is_shown:
+            self._say(f"{self._num_steps:,} {self._unit}")
         return self
 
     def __exit__(
@@ -58,14 +62,13 @@ class StepBar:
             self._bar.advance(self._task)
         elif self._is_shown and time.monotonic() - self._last_line >= LINE_SECONDS:
             self._last_line = time.monotonic()
-            self._console.print(
-                f"{self._label}: {self._done} of {self._num_steps} steps{self._note}",
-                markup=False,
-                soft_wrap=True,
-            )
+            self._say(f"{self._done:,} of {self._num_steps:,} {self._unit}{self._note}")
 
     def note(self, text: str) -> None:
         """Say something beside the steps, such as the last accuracy."""
         self._note = f", {text}"
         if self._has_bar:
             self._bar.update(self._task, note=text)
+
+    def _say(self, text: str) -> None:
+        self._console.print(f"{self._label}: {text}", markup=False, soft_wrap=True)

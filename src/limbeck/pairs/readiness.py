@@ -2,26 +2,31 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 import numpy as np
 from torch import Tensor
 
 from limbeck.core.errors import require
-from limbeck.data import DataSet, Inputs, Samples
-from limbeck.engine import Case, device_of
+from limbeck.core.fingerprint import hash_state
+from limbeck.data import Inputs, Samples
+from limbeck.engine import Case, TargetCache, device_of
 from limbeck.models import Classifier
 from limbeck.pairs.classes import (
-    agree_on_names,
+    check_class_map,
+    count_up,
     describe_columns,
     find_columns,
+    find_names,
     name_some,
     relabel,
     rename_classes,
 )
-from limbeck.pairs.compare import judge, measure_standing
+from limbeck.pairs.compare import Judge, measure_standing
 from limbeck.pairs.preparation import PROBED, prepare_inputs, probe_model, warn_of_chance
 from limbeck.pairs.record import Standing
+from limbeck.pairs.user_data import UserData
 from limbeck.partition import carve_out
 
 STUDENT = "The student"
@@ -73,12 +78,14 @@ class Classes:
 
     Attributes:
         names: The student's.
+        teachers_names: Per teacher its names, those of the map replaced.
         are_equal: Whether every teacher has the same ones, in the same order.
         columns: Per teacher and class of the student the teacher's class, None where it has none.
         warnings: What one side lacks, and what looks wrong with a model's outputs.
     """
 
     names: tuple[str, ...]
+    teachers_names: Sequence[tuple[str, ...]]
     are_equal: bool
     columns: Sequence[tuple[int | None, ...]]
     warnings: tuple[str, ...]
@@ -110,7 +117,9 @@ class Ready:
     standings: tuple[Standing, ...]
     warnings: tuple[str, ...]
 
-    def case(self, taught_classes: Sequence[Sequence[int]] | None = None) -> Case:
+    def case(
+        self, *, cache: TargetCache | None, taught_classes: Sequence[Sequence[int]] | None = None
+    ) -> Case:
         """What a technique is applied to: the proxy without labels, or the training samples with theirs."""
         return Case(
             student=self.parties.student,
@@ -119,6 +128,7 @@ class Ready:
             labels=self.train.labels if self.proxy is None else None,
             columns=None if self.classes.are_equal else self.classes.columns,
             taught_classes=taught_classes,
+            cache=cache,
         )
 
     def baseline_case(self) -> Case:
@@ -130,7 +140,8 @@ class Ready:
 
 def get_ready(
     parties: Parties,
-    data: DataSet | Samples,
+    data: UserData,
+    judge: Judge,
     *,
     proxy: Inputs | None,
     class_map: Mapping[str, str],
@@ -143,75 +154,67 @@ def get_ready(
         InputError: When they do not fit each other.
     """
     device = device_of(parties.student)
-    train, measured = (data.train, data.test) if isinstance(data, DataSet) else (data, None)
-    first = prepare_inputs(train.subset(range(min(PROBED, len(train)))).inputs, parties.all, device)
-    classes = _match_classes(parties, data, first, class_map)
-    data_names = rename_classes(_data_names(data, classes.names), class_map)
-    train, warnings = relabel(train, data_names, classes.names, part="training")
-    validation, train = _hold_out(train, validation_share, seed=seed)
-    if measured is not None:
-        measured, more = relabel(measured, data_names, classes.names, part="test")
-        warnings += more
-    parts = {
-        name: Part(
-            inputs=prepare_inputs(samples.inputs, parties.all, device), labels=samples.labels.to(device)
-        )
-        for name, samples in (("train", train), ("validation", validation), ("measured", measured))
-        if samples is not None
-    }
-    judged = parts.get("measured", parts["validation"])
-    standings = tuple(
-        _stand(teacher, columns, judged, name=name)
-        for teacher, columns, name in zip(
-            parties.teachers, classes.columns, parties.teacher_names, strict=True
-        )
-    )
+
+    def place(samples: Samples) -> Part:
+        inputs = prepare_inputs(samples.inputs, parties.all, device)
+        return Part(inputs=inputs, labels=samples.labels.to(device))
+
+    first_inputs = place(data.train.subset(range(min(PROBED, len(data.train))))).inputs
+    classes = _match_classes(parties, data, first_inputs, class_map)
+    data_names = rename_classes(data.class_names or classes.names, class_map)
+    own, lost = relabel(data.train, data_names, classes.names, part="training")
+    held, rest = _hold_out(own, validation_share, seed=seed)
+    validation, warnings = place(held), [*classes.warnings, *lost, *_warn_of_empty_classes(rest, classes)]
+    measured = validation
+    if data.test is not None:
+        test, lost = relabel(data.test, data_names, classes.names, part="test")
+        measured, warnings = place(test), [*warnings, *lost]
+    standings, weak = _judge_teachers(parties, classes, measured, judge)
     return Ready(
         parties=parties,
         classes=classes,
-        train=parts["train"],
-        validation=parts["validation"],
-        measured=judged,
-        measured_on="validation" if measured is None else "test",
+        train=place(rest),
+        validation=validation,
+        measured=measured,
+        measured_on="validation" if data.test is None else "test",
         proxy=None if proxy is None else prepare_inputs(proxy, parties.all, device),
         standings=standings,
-        warnings=(
-            *classes.warnings,
-            *warnings,
-            *_warn_of_empty_classes(train, classes.names),
-            *_warn_of_weak_teachers(standings, num_classes=len(classes.names)),
-        ),
+        warnings=(*warnings, *_warn_of_copies(parties), *weak),
     )
 
 
 def _match_classes(
-    parties: Parties, data: DataSet | Samples, first: Inputs, class_map: Mapping[str, str]
+    parties: Parties, data: UserData, first_inputs: Inputs, class_map: Mapping[str, str]
 ) -> Classes:
-    labels = [STUDENT, *parties.teacher_names]
+    titles = [STUDENT, *parties.teacher_names]
     probes = [
-        probe_model(model, first, whose=whose) for model, whose in zip(parties.all, labels, strict=True)
+        probe_model(model, first_inputs, whose=whose)
+        for model, whose in zip(parties.all, titles, strict=True)
     ]
-    student = parties.student
-    fallback = _data_names(data, student.class_names or tuple(map(str, range(probes[0].num_classes))))
-    names = agree_on_names(
-        student.class_names,
-        rename_classes(fallback, class_map),
+    data_names = data.class_names or count_up(max(1, int(data.train.labels.max()) + 1))
+    names = find_names(
+        parties.student.class_names,
+        [rename_classes(data_names, class_map)],
         num_classes=probes[0].num_classes,
         whose=STUDENT,
     )
-    columns, are_equal = [], True
+    teachers_names = [
+        find_names(teacher.class_names, [data_names, names], num_classes=probe.num_classes, whose=whose)
+        for teacher, probe, whose in zip(parties.teachers, probes[1:], parties.teacher_names, strict=True)
+    ]
+    check_class_map(class_map, others=[*data_names, *chain.from_iterable(teachers_names)], names=names)
+    renamed = [rename_classes(own, class_map) for own in teachers_names]
+    columns = [find_columns(names, own) for own in renamed]
     warnings = [warning for probe in probes for warning in probe.warnings]
-    for teacher, probe, whose in zip(parties.teachers, probes[1:], parties.teacher_names, strict=True):
-        own = agree_on_names(teacher.class_names, names, num_classes=probe.num_classes, whose=whose)
-        renamed = rename_classes(own, class_map)
-        are_equal = are_equal and renamed == names
-        columns.append(find_columns(names, renamed))
-        warnings += describe_columns(columns[-1], names, renamed, whose=whose)
-    return Classes(names=names, are_equal=are_equal, columns=columns, warnings=tuple(warnings))
-
-
-def _data_names(data: DataSet | Samples, fallback: Sequence[str]) -> tuple[str, ...]:
-    return data.class_names if isinstance(data, DataSet) else tuple(fallback)
+    for own_columns, own, whose in zip(columns, renamed, parties.teacher_names, strict=True):
+        warnings += describe_columns(own_columns, names, own, whose=whose)
+    return Classes(
+        names=names,
+        teachers_names=renamed,
+        are_equal=all(own == names for own in renamed),
+        columns=columns,
+        warnings=tuple(warnings),
+    )
 
 
 def _hold_out(samples: Samples, share: float, *, seed: int) -> tuple[Samples, Samples]:
@@ -227,16 +230,24 @@ def _hold_out(samples: Samples, share: float, *, seed: int) -> tuple[Samples, Sa
     return samples.subset(held), samples.subset(rest)
 
 
-def _stand(teacher: Classifier, columns: Sequence[int | None], part: Part, *, name: str) -> Standing:
-    """How a teacher does in the student's classes; a class that the student lacks is a wrong answer."""
-    places = find_columns(range(teacher.num_classes or len(columns)), columns)  # the other way round
-    verdict = judge(teacher, part.inputs, places)
-    return measure_standing(verdict, part.true_classes(), name=name, num_classes=len(columns))
+def _judge_teachers(
+    parties: Parties, classes: Classes, part: Part, judge: Judge
+) -> tuple[tuple[Standing, ...], list[str]]:
+    """How the teachers do in the student's classes, and which do hardly better than guessing."""
+    labels, num_classes = part.true_classes(), len(classes.names)
+    standings, warnings = [], []
+    for teacher, own, columns, name in zip(
+        parties.teachers, classes.teachers_names, classes.columns, parties.teacher_names, strict=True
+    ):
+        verdict = judge.hear(teacher, part.inputs, find_columns(own, classes.names), whose=name)
+        standings.append(measure_standing(verdict, labels, name=name, num_classes=num_classes))
+        warnings += warn_of_chance(verdict.predictions, labels, columns, whose=name, model=teacher)
+    return tuple(standings), warnings
 
 
-def _warn_of_empty_classes(samples: Samples, names: Sequence[str]) -> tuple[str, ...]:
-    counts = np.bincount(samples.labels.cpu().numpy(), minlength=len(names))
-    empty = [name for name, count in zip(names, counts, strict=True) if count == 0]
+def _warn_of_empty_classes(samples: Samples, classes: Classes) -> tuple[str, ...]:
+    counts = np.bincount(samples.labels.cpu().numpy(), minlength=len(classes.names))
+    empty = [name for name, count in zip(classes.names, counts, strict=True) if count == 0]
     if not empty:
         return ()
     return (
@@ -244,9 +255,10 @@ def _warn_of_empty_classes(samples: Samples, names: Sequence[str]) -> tuple[str,
     )
 
 
-def _warn_of_weak_teachers(standings: Sequence[Standing], *, num_classes: int) -> tuple[str, ...]:
+def _warn_of_copies(parties: Parties) -> tuple[str, ...]:
+    own = hash_state(parties.student.state_dict())
     return tuple(
-        warning
-        for standing in standings
-        for warning in warn_of_chance(standing.accuracy, num_classes=num_classes, whose=standing.name)
+        f"{name} has the student's weights: there is nothing to learn from it."
+        for teacher, name in zip(parties.teachers, parties.teacher_names, strict=True)
+        if hash_state(teacher.state_dict()) == own
     )

@@ -1,21 +1,24 @@
 """One transfer as a user asks for it: any models, any data, an honest measurement and no regret."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 from torch import nn
 
 from limbeck.core.device import describe_device, pick_device
 from limbeck.core.errors import require, require_known
-from limbeck.data import DataSet, Inputs, Samples, Tokens, count_samples
-from limbeck.engine import Training, check_transfer, device_of
-from limbeck.models import Classifier
+from limbeck.data import Inputs, Tokens, count_samples
+from limbeck.engine import Training, check_transfer, default_target_cache, device_of
+from limbeck.models import Classifier, adapt
 from limbeck.pairs.classes import find_columns
+from limbeck.pairs.compare import Judge
 from limbeck.pairs.keeper import KEEPS, Keep
 from limbeck.pairs.preparation import prepare_model, warn_of_chance
-from limbeck.pairs.readiness import STUDENT, Parties, get_ready
+from limbeck.pairs.readiness import STUDENT, Parties, Ready, get_ready
 from limbeck.pairs.record import Attempt, Outcome, TransferRecord
 from limbeck.pairs.trial import Trial
+from limbeck.pairs.user_data import read_user_data
 from limbeck.techniques import (
     AnySettings,
     Technique,
@@ -31,8 +34,8 @@ TEXT_LR = 5e-5
 
 def transfer(  # noqa: PLR0913 - everything a user may set, in one call
     student: nn.Module,
-    teachers: nn.Module | Sequence[nn.Module],
-    data: DataSet | Samples,
+    teachers: nn.Module | Sequence[nn.Module] | None,
+    data: Any,
     *,
     technique: str | Technique = "kd",
     temperature: float | None = None,
@@ -51,6 +54,7 @@ def transfer(  # noqa: PLR0913 - everything a user may set, in one call
     baseline: bool = True,
     seed: int = 0,
     device: str = "auto",
+    cache: bool = True,
     progress: bool = True,
     teacher_names: Sequence[str] | None = None,
 ) -> Outcome:
@@ -63,8 +67,9 @@ def transfer(  # noqa: PLR0913 - everything a user may set, in one call
 
     Args:
         student: Any module that returns logits, or a `limbeck.models.Classifier`; see `models.adapt`.
-        teachers: One or more of the same; none for `finetune` and `self-kd`.
-        data: A data set, or labelled samples without a test part.
+        teachers: One or more of the same; None for `finetune` and `self-kd`.
+        data: A data set, samples, a pair (inputs, labels), a PyTorch data set, or the name or path of a data
+            set; see `limbeck.data.load`.
         technique: A name in `limbeck.techniques.TECHNIQUES`, or a technique of your own.
         temperature: T > 0, None for the technique's default.
         weight: w in [0, 1], None for the technique's default; always 1 on an unlabelled transfer set.
@@ -83,14 +88,15 @@ def transfer(  # noqa: PLR0913 - everything a user may set, in one call
         baseline: Whether `finetune` runs too.
         seed: Seed of the hold-out and the batch order.
         device: `auto`, `cpu` or `cuda`.
+        cache: Whether the teachers' logits are kept in the user's cache folder, so that the next technique
+            need not ask them again.
         progress: Whether to show progress on stderr or in the notebook.
         teacher_names: What to call the teachers.
 
     Raises:
         InputError: When models, data, technique and settings do not fit each other.
     """
-    place = pick_device(device)
-    given = [teachers] if isinstance(teachers, nn.Module) else list(teachers)
+    given = [] if teachers is None else [teachers] if isinstance(teachers, nn.Module) else list(teachers)
     chosen = get_technique(technique) if isinstance(technique, str) else technique
     settings = _choose_settings(
         chosen, temperature, weight, coefficients or {}, is_labelled=transfer_set is None
@@ -98,34 +104,34 @@ def transfer(  # noqa: PLR0913 - everything a user may set, in one call
     check_transfer(chosen, settings, has_labels=transfer_set is None, num_teachers=len(given))
     _check_share(validation_share)
     require_known("value of `keep`", keep, KEEPS)
+    own_data, kept_targets = read_user_data(data), default_target_cache() if cache else None
+    place = pick_device(device)
     ready = get_ready(
-        Parties(
-            student=prepare_model(student, place),
-            teachers=[prepare_model(teacher, place) for teacher in given],
-            teacher_names=_name_teachers(teacher_names, len(given)),
-        ),
-        data,
+        _gather(student, given, teacher_names, place),
+        own_data,
+        Judge(cache=kept_targets, shows_progress=progress),
         proxy=transfer_set,
         class_map=class_map or {},
         validation_share=validation_share,
         seed=seed,
     )
-    kind = optimizer or ("adam" if isinstance(ready.train.inputs, Tokens) else "sgd")
+    is_text = isinstance(ready.train.inputs, Tokens)
+    kind = optimizer or ("adam" if is_text else "sgd")
     training = Training(
         epochs=epochs,
         batch_size=batch_size,
         optimizer=kind,
-        lr=_default_lr(kind, is_text=isinstance(ready.train.inputs, Tokens)) if lr is None else lr,
+        lr=_default_lr(kind, is_text=is_text) if lr is None else lr,
         weight_decay=weight_decay,
     )
     trial = Trial(ready, training, keep=keep, seed=seed, shows_progress=progress)
-    case = ready.case(_number_classes(taught_classes, ready.classes.names))
+    case = ready.case(cache=kept_targets, taught_classes=_number_classes(taught_classes, ready.classes.names))
     new_student, attempt = trial.run(case, chosen, settings)
     finetuned = None
     if baseline and chosen.name != BASELINE:
         _, finetuned = trial.run(ready.baseline_case(), get_technique(BASELINE), None)
     return Outcome(
-        student=_as_given(new_student, student),
+        student=_as_given(new_student, student, ready.classes.names),
         record=TransferRecord(
             attempt=attempt,
             baseline=finetuned,
@@ -138,11 +144,27 @@ def transfer(  # noqa: PLR0913 - everything a user may set, in one call
             num_measured=len(ready.measured),
             training=training.to_dict(),
             seed=seed,
-            data=data.name if isinstance(data, DataSet) else "samples",
-            data_fingerprint=data.fingerprint if isinstance(data, DataSet) else "",
+            data=own_data.name,
+            data_fingerprint=own_data.fingerprint,
             device=describe_device(place),
-            warnings=(*ready.warnings, *_warn_of_outcome(attempt, training, len(ready.classes.names))),
+            warnings=(*ready.warnings, *_warn_of_outcome(ready, trial, attempt, finetuned, training)),
         ),
+    )
+
+
+def _gather(
+    student: nn.Module,
+    teachers: Sequence[nn.Module],
+    teacher_names: Sequence[str] | None,
+    device: torch.device,
+) -> Parties:
+    names = _name_teachers(teacher_names, len(teachers))
+    return Parties(
+        student=prepare_model(student, device, whose=STUDENT),
+        teachers=[
+            prepare_model(teacher, device, whose=name) for teacher, name in zip(teachers, names, strict=True)
+        ],
+        teacher_names=names,
     )
 
 
@@ -198,24 +220,35 @@ def _number_classes(
     ]
 
 
-def _as_given(student: nn.Module, given: nn.Module) -> nn.Module:
-    """The new student as a plain module where a plain module was given, on the given one's device."""
-    module = (
-        student.module if isinstance(student, Classifier) and not isinstance(given, Classifier) else student
-    )
-    return module.to(device_of(given)).eval()
+def _as_given(student: nn.Module, given: nn.Module, class_names: tuple[str, ...]) -> nn.Module:
+    """The new student as a plain module where one was given, else with its class names."""
+    named = adapt(student, class_names=class_names)
+    new_student = named if isinstance(given, Classifier) else named.module
+    return new_student.to(device_of(given)).eval()
 
 
-def _warn_of_outcome(attempt: Attempt, training: Training, num_classes: int) -> list[str]:
+def _warn_of_outcome(
+    ready: Ready, trial: Trial, attempt: Attempt, finetuned: Attempt | None, training: Training
+) -> list[str]:
+    student, num_classes = ready.parties.student, len(ready.classes.names)
     warnings = list(
-        warn_of_chance(attempt.change.accuracy_before, num_classes=num_classes, whose=f"{STUDENT} as it came")
-    )
-    if attempt.diverged_in_epoch is not None:
-        warnings.append(
-            f"The loss stopped being finite in epoch {attempt.diverged_in_epoch}: the student of epoch "
-            f"{attempt.kept_epoch} was kept. Lower `lr` (it is {training.lr})."
+        warn_of_chance(
+            trial.before,
+            ready.measured.true_classes(),
+            range(num_classes),
+            whose=f"{STUDENT} as it came",
+            model=student,
         )
-    elif attempt.kept_epoch == 0 and training.epochs > 0:
+    )
+    warnings += [
+        f"`{tried.technique}` diverged in epoch {tried.diverged_in_epoch}: the student of epoch "
+        f"{tried.kept_epoch} was kept. Lower `lr` (it is {training.lr:g})."
+        for tried in (attempt, finetuned)
+        if tried is not None and tried.diverged_in_epoch is not None
+    ]
+    if training.epochs == 0:
+        warnings.append("With 0 epochs nothing was learned: the student is returned as it came.")
+    elif attempt.kept_epoch == 0 and attempt.diverged_in_epoch is None:
         warnings.append(
             "No epoch made the student better on the validation samples, so it is returned as it came. "
             "Lower `lr` or the weight, or try another technique."

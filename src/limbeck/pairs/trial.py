@@ -3,23 +3,25 @@
 import copy
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import ceil
 
-import numpy as np
 from torch import nn
 
 from limbeck.core.errors import DivergedError
 from limbeck.data import count_samples
 from limbeck.engine import (
     Case,
+    Change,
     Hooks,
     Training,
-    Transferred,
     accuracy,
     apply_technique,
-    class_accuracy,
+    device_of,
     measure_change,
     predict,
+    tells_better_than_chance,
+    warm_up,
 )
 from limbeck.pairs.keeper import Keep, Keeper
 from limbeck.pairs.progress import StepBar
@@ -42,13 +44,14 @@ class Trial:
     def __init__(
         self, ready: Ready, training: Training, *, keep: Keep, seed: int, shows_progress: bool
     ) -> None:
+        warm_up(training, device=device_of(ready.parties.student))
         self._ready = ready
         self._training = training
         self._keep: Keep = keep
         self._seed = seed
         self._shows_progress = shows_progress
         self._true_classes = ready.validation.true_classes()
-        self._before = predict(ready.parties.student, ready.measured.inputs)
+        self.before = predict(ready.parties.student, ready.measured.inputs)
 
     def run(
         self, case: Case, technique: Technique, settings: AnySettings | None
@@ -56,26 +59,33 @@ class Trial:
         """The student one technique makes, and what that was worth."""
         started = time.perf_counter()
         keeper = Keeper(case.student, self._score, keep=self._keep)
-        transferred, diverged = self._apply(case, technique, settings, keeper)
-        if transferred is None:
-            student = keeper.restore(copy.deepcopy(case.student))
-        else:
-            student = keeper.restore(transferred.student)
+        course = self._train(case, technique, settings, keeper)
+        student = keeper.restore(copy.deepcopy(case.student))
         seconds = time.perf_counter() - started
-        return student, self._measure(
-            student, technique, settings, keeper, transferred=transferred, diverged=diverged, seconds=seconds
+        change = self._measure(student)
+        return student, Attempt(
+            technique=technique.name,
+            settings={} if settings is None else _list_settings(settings),
+            change=change,
+            class_forgetting=_list_losses(change),
+            validation=tuple(keeper.scores),
+            kept_epoch=keeper.kept_epoch,
+            losses=course.losses,
+            share_from_teacher=course.share_from_teacher,
+            seconds=seconds,
+            diverged_in_epoch=course.diverged_in_epoch,
         )
 
-    def _apply(
+    def _train(
         self, case: Case, technique: Technique, settings: AnySettings | None, keeper: Keeper
-    ) -> tuple[Transferred | None, DivergedError | None]:
-        with StepBar(
-            technique.name, self._count_steps(case, technique), is_shown=self._shows_progress
-        ) as bar:
+    ) -> "_Course":
+        num_steps = self._count_steps(case, technique)
+        with StepBar(technique.name, num_steps, is_shown=self._shows_progress) as bar:
 
             def look(models: Sequence[nn.Module]) -> None:
                 keeper.look(models)
-                bar.note(f"validation accuracy {keeper.scores[-1]:.4f}")
+                epoch = len(keeper.scores) - 1
+                bar.note(f"epoch {epoch}: validation accuracy {keeper.scores[-1]:.4f}")
 
             try:
                 transferred = apply_technique(
@@ -87,46 +97,21 @@ class Trial:
                     hooks=Hooks(after_step=bar.advance, after_epoch=look),
                 )
             except DivergedError as error:
-                return None, error
-        return transferred, None
+                return _Course(losses=_of_student(error.losses), diverged_in_epoch=error.epoch)
+        return _Course(
+            losses=_of_student(transferred.trained.losses), share_from_teacher=transferred.share_from_teacher
+        )
 
-    def _measure(
-        self,
-        student: nn.Module,
-        technique: Technique,
-        settings: AnySettings | None,
-        keeper: Keeper,
-        *,
-        transferred: Transferred | None,
-        diverged: DivergedError | None,
-        seconds: float,
-    ) -> Attempt:
-        measured = self._ready.measured
-        labels, num_classes = measured.true_classes(), len(self._ready.classes.names)
-        change = measure_change(
-            self._before,
+    def _measure(self, student: nn.Module) -> Change:
+        measured, num_classes = self._ready.measured, len(self._ready.classes.names)
+        labels = measured.true_classes()
+        tells = tells_better_than_chance(self.before, labels, num_classes=num_classes)
+        return measure_change(
+            self.before,
             predict(student, measured.inputs),
             labels,
-            known_classes=find_known_classes(self._before, labels, num_classes=num_classes),
+            known_classes=[index for index, told in enumerate(tells) if told],
             num_classes=num_classes,
-        )
-        losses = transferred.trained.losses if transferred else diverged.losses if diverged else ()
-        return Attempt(
-            technique=technique.name,
-            settings={} if settings is None else _list_settings(settings),
-            change=change,
-            class_forgetting=tuple(
-                None if before is None or after is None else max(0.0, before - after)
-                for before, after in zip(
-                    change.class_accuracy_before, change.class_accuracy_after, strict=True
-                )
-            ),
-            validation=tuple(keeper.scores),
-            kept_epoch=keeper.kept_epoch,
-            losses=tuple(per_model[0] for per_model in losses),
-            share_from_teacher=transferred.share_from_teacher if transferred else None,
-            seconds=seconds,
-            diverged_in_epoch=diverged.epoch if diverged else None,
         )
 
     def _score(self, model: nn.Module) -> float:
@@ -138,10 +123,25 @@ class Trial:
         return trainings * self._training.epochs * steps_per_epoch
 
 
-def find_known_classes(predictions: np.ndarray, labels: np.ndarray, *, num_classes: int) -> list[int]:
-    """The classes a student knew: those it told better than chance."""
-    per_class = class_accuracy(predictions, labels, num_classes=num_classes)
-    return [index for index, value in enumerate(per_class) if value is not None and value > 1 / num_classes]
+@dataclass(frozen=True, kw_only=True)
+class _Course:
+    """How a training went; the fields are those of `Attempt`."""
+
+    losses: tuple[float, ...]
+    share_from_teacher: float | None = None
+    diverged_in_epoch: int | None = None
+
+
+def _of_student(losses: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
+    return tuple(per_model[0] for per_model in losses)
+
+
+def _list_losses(change: Change) -> tuple[float | None, ...]:
+    """Per class the accuracy lost, None for a class without samples."""
+    pairs = zip(change.class_accuracy_before, change.class_accuracy_after, strict=True)
+    return tuple(
+        None if before is None or after is None else max(0.0, before - after) for before, after in pairs
+    )
 
 
 def _list_settings(settings: AnySettings) -> dict[str, float]:
