@@ -104,7 +104,7 @@ def test_class_names_are_at_least_two_and_distinct(names, message):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_floats_that_are_not_finite_are_refused_with_their_place(value):
-    with pytest.raises(InputError, match="1 test samples, the first at 1"):
+    with pytest.raises(InputError, match="1 test sample, the first at 1"):
         make_data_set("x", floats([[1.0]], [0]), floats([[1.0], [value]], [0, 1]), ["a", "b"])
 
 
@@ -113,3 +113,12 @@ def test_both_parts_need_one_shape_and_at_least_one_sample():
         make_data_set("x", floats([[1.0]], [0]), floats([[1.0, 2.0]], [0]), ["a", "b"])
     with pytest.raises(InputError, match="0 test samples"):
         make_data_set("x", floats([[1.0]], [0]), floats([[1.0]], [0]).subset([]), ["a", "b"])
+
+
+def test_what_is_printed_of_a_data_set_is_short():
+    data = tiny()
+    assert repr(data) == (
+        "DataSet('tiny', 2 training samples and 1 test sample of (1, 2, 2) torch.uint8, 2 classes, "
+        f"fingerprint {data.fingerprint})"
+    )
+    assert repr(data.train) == "Samples(2 samples of (1, 2, 2) torch.uint8)"

@@ -183,3 +183,10 @@ def test_what_does_not_lie_in_memory_is_refused_by_a_study(stored, tmp_path):
             write_data_set(data, tmp_path / "data.safetensors")
     with pytest.raises(InputError, match="4 texts"):
         measure_normalization(Samples(inputs=WORDS, labels=labels))
+
+
+def test_what_is_printed_of_texts_and_tokens_is_short():
+    assert repr(Texts(strings=("a", "b"))) == "Texts(2 texts)"
+    tokens = Tokens(columns={"mask": torch.ones(1, 2), "ids": torch.ones(1, 2)})
+    assert repr(tokens) == "Tokens(1 row of ids, mask)"
+    assert repr(Samples(inputs=tokens, labels=torch.tensor([0]))) == "Samples(1 sample of tokens (ids, mask))"

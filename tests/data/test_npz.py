@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from limbeck.core.errors import InputError
-from limbeck.data import load
+from limbeck.data import load, load_inputs
 
 LABELS = np.array([0, 1] * 5)
 
@@ -57,6 +57,8 @@ def test_without_a_test_part_a_fifth_of_each_class_is_held_out(tmp_path):
     ("arrays", "message"),
     [
         ({"x": np.zeros((10, 2))}, "no y in"),
+        ({"x_train": np.zeros((10, 2)), "labels": LABELS}, "no y in .*, which holds labels and x_train"),
+        ({"images": np.zeros((10, 2))}, "no x and no y in .*, which holds images"),
         ({"y": LABELS}, "no x in"),
         ({"x": np.zeros((10, 2)), "y": LABELS, "x_test": np.zeros((2, 2))}, "no y_test in"),
         ({"x": np.zeros((9, 2)), "y": LABELS}, "one integer per sample"),
@@ -66,7 +68,7 @@ def test_without_a_test_part_a_fifth_of_each_class_is_held_out(tmp_path):
         ({"x": np.zeros((10, 2)), "y": LABELS * 10**12}, "label 1000000000000"),
         ({"x": np.zeros((10, 2), dtype=np.int64), "y": LABELS}, "type int64"),
         ({"x": np.zeros((10, 2), dtype=np.uint8), "y": LABELS}, "channels, height, width"),
-        ({"x": np.full((10, 2), np.nan), "y": LABELS}, "NaN or infinity in 8 training samples"),
+        ({"x": np.full((10, 2), np.nan), "y": LABELS}, "NaN or infinity in 10 training samples"),
         ({"x": np.full((10, 2), 1e300), "y": LABELS}, "NaN or infinity"),
         ({"x": np.array([{}] * 10, dtype=object), "y": LABELS}, "allow_pickle=False"),
         ({"x": np.array(1.0), "y": np.array(1)}, "features"),
@@ -98,3 +100,26 @@ def test_a_damaged_archive_is_named(damage, tmp_path):
     path.mkdir() if damage == "folder" else path.write_bytes(broken[damage])
     with pytest.raises(InputError, match=r"a\.npz"):
         load(str(path))
+
+
+@pytest.mark.parametrize("row", range(10))
+def test_a_broken_sample_is_named_by_its_row_in_the_file(tmp_path, row):
+    values = np.zeros((10, 2))
+    values[row, 1] = np.nan
+    with pytest.raises(InputError, match=f"NaN or infinity in 1 training sample, the first at {row}\\."):
+        load(write(tmp_path / "a.npz", x=values, y=LABELS))
+
+
+def test_the_names_of_keras_are_read_too(tmp_path):
+    x, y = np.arange(20.0).reshape(10, 2), LABELS
+    data = load(write(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x[:4], y_test=y[:4]))
+    own = load(write(tmp_path / "b.npz", x=x, y=y, x_test=x[:4], y_test=y[:4]))
+    assert data.fingerprint == own.fingerprint
+    assert load_inputs(write(tmp_path / "c.npz", x_train=x)).shape == (10, 2)
+
+
+def test_an_archive_without_inputs_says_what_it_holds(tmp_path):
+    with pytest.raises(InputError, match=r"no x and no y in .*, which holds nothing"):
+        load(write(tmp_path / "a.npz"))
+    with pytest.raises(InputError, match=r"no x in .*, which holds images"):
+        load_inputs(write(tmp_path / "b.npz", images=np.zeros((3, 2))))

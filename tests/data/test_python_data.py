@@ -125,12 +125,13 @@ FLOAT = (torch.zeros(2), 1)
         ([FLOAT, ("text", 1)], "a str at index 1"),
         (
             [FLOAT, (torch.full((2,), float("nan")), 0)],
-            "NaN or infinity in 1 training samples, the first at 1",
+            "NaN or infinity in 1 training sample, the first at 1",
         ),
         ([FLOAT, (torch.zeros(2), 1, 2)], "a tuple of 3 at index 1"),
         ([torch.zeros(3)], r"a pair \(input, label\).*float32 of shape \(3,\)"),
         ([(torch.zeros(2), 0.5)], "a label is an integer or a string.*a float at index 0"),
         ([(torch.zeros(2), True)], "a bool"),
+        ([(3, 0)], "an int at index 0"),
         ([(torch.zeros(2), torch.tensor([0, 1]))], r"int64 of shape \(2,\)"),
         ([(torch.zeros(2, dtype=torch.int64), 0)], "an input is a uint8 or float tensor"),
         ([(None, 0)], "a NoneType"),
@@ -172,3 +173,19 @@ def test_labels_beyond_the_class_names_are_refused():
 def test_floats_beyond_the_memory_limit_are_refused_before_they_are_read():
     with pytest.raises(InputError, match="float inputs fit into memory"):
         from_dataset([FLOAT] * 10, name="x", memory_limit=50)
+
+
+@pytest.mark.parametrize("row", range(10))
+def test_a_broken_sample_is_named_by_its_index_before_the_hold_out(row):
+    values = torch.zeros(10, 2)
+    values[row, 0] = float("inf")
+    with pytest.raises(InputError, match=f"in 1 training sample, the first at {row}\\."):
+        from_dataset([(values[index], index % 2) for index in range(10)])
+
+
+def test_the_name_is_that_of_the_class_where_none_is_given():
+    pairs = pairs_of(lambda i: torch.tensor([float(i)]))
+    assert from_dataset(Mapped(pairs)).name == "Mapped"
+    assert from_dataset(pairs).name == "samples"
+    assert from_dataset(iter(pairs)).name == "samples"
+    assert from_dataset(pairs, name="mine").name == "mine"

@@ -127,7 +127,7 @@ def test_a_truncated_pytorch_file_is_refused(tmp_path, is_zip, share):
     path = write(tmp_path / "m.pt", {"w": torch.ones(1000)}, _use_new_zipfile_serialization=is_zip)
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(InputError, match=r"m\.pt"):
+    with pytest.raises(InputError, match=r"m\.pt` must be a whole file of weights, but it ends early"):
         read_state(path)
 
 
@@ -135,7 +135,7 @@ def test_truncated_safetensors_are_refused(tmp_path):
     path = tmp_path / "m.safetensors"
     save_file(STATE, path)
     path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(InputError, match=r"cannot be read .* copy or download it again"):
+    with pytest.raises(InputError, match=r"it ends early\. Copy or download it again"):
         read_state(path)
 
 
@@ -173,12 +173,12 @@ def test_files_without_a_dict_of_tensors_are_refused(tmp_path, content, message)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_weights_that_are_not_finite_are_refused(tmp_path, value, dtype):
     state = STATE | {"fc.weight": torch.tensor([1.0, value], dtype=dtype)}
-    with pytest.raises(InputError, match=r"1 tensors of .* such as `fc\.weight`"):
+    with pytest.raises(InputError, match=r"1 tensor of .* such as `fc\.weight`"):
         read_state(write(tmp_path / "m.pt", state))
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"nowhere\.pt.*No such file"):
+    with pytest.raises(InputError, match=r"nowhere\.pt.*no such file"):
         read_state(tmp_path / "nowhere.pt")
-    with pytest.raises(InputError, match="Is a directory"):
+    with pytest.raises(InputError, match="is a directory"):
         read_state(tmp_path)

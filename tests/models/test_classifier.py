@@ -101,7 +101,7 @@ def test_logits_are_found_in_what_modules_return(output):
     "output", [None, "logits", (), {"loss": LOGITS}, torch.zeros(3), torch.zeros(2, 3, 4)]
 )
 def test_anything_else_is_refused(output):
-    with pytest.raises(InputError, match=r"a classifier returns logits \[batch, classes\]"):
+    with pytest.raises(InputError, match=r"A classifier returns logits \[batch, classes\]"):
         pick_logits(output)
 
 
@@ -152,3 +152,33 @@ def test_the_scales_move_with_the_module(net):
 def test_a_length_is_positive(net):
     with pytest.raises(InputError, match="max_length=0"):
         Classifier(net, max_length=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_inputs_take_the_type_of_the_modules_weights(dtype, is_whole):
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Flatten(), nn.Linear(3 * 4 * 4, 5))
+    images = random_images(2, 3, 4, 4)
+    expected = Classifier(module, preprocessing=Preprocessing(normalization=RGB))(images)
+    classifier = Classifier(
+        copy.deepcopy(module).to(torch.float32 if is_whole else dtype),
+        preprocessing=Preprocessing(normalization=RGB),
+    )
+    logits = (classifier.to(dtype) if is_whole else classifier)(images)
+    assert logits.dtype == dtype
+    torch.testing.assert_close(logits.float(), expected, atol=0.05, rtol=0.05)
+    assert classifier(torch.zeros(2, 3, 4, 4)).dtype == dtype
+
+
+def test_weights_that_are_not_floating_point_do_not_decide_the_type_of_inputs():
+    class Counting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.count = nn.Parameter(torch.zeros(1, dtype=torch.int64), requires_grad=False)
+            self.weight = nn.Parameter(torch.ones(1, dtype=torch.float64))
+
+        def forward(self, x):
+            return x.flatten(1) * self.weight
+
+    assert Classifier(Counting()).preprocess(random_images(2, 1, 2, 2)).dtype == torch.float64

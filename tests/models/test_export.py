@@ -64,3 +64,21 @@ def test_what_depends_on_values_is_refused_and_no_file_is_left(tmp_path):
     with pytest.raises(InputError, match="A Picky must be traceable"):
         export(Classifier(Picky()), tmp_path / "m.pt2", example=random_images(2, 3, 8, 8), form="torch")
     assert list(tmp_path.iterdir()) == []
+
+
+def read_axes(path):
+    graph = pytest.importorskip("onnx").load(path).graph
+    return {
+        value.name: [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim]
+        for value in (*graph.input, *graph.output)
+    }
+
+
+def test_axes_of_an_onnx_program_have_names(tmp_path, net):
+    export(adapt(net), tmp_path / "m.onnx", example=random_images(2, 3, 8, 8), form="onnx")
+    assert read_axes(tmp_path / "m.onnx") == {"inputs": ["batch", 3, 8, 8], "logits": ["batch", 5]}
+    classifier = adapt(make_bert(), tokenizer=make_tokenizer())
+    export(classifier, tmp_path / "t.onnx", example=encode_texts([classifier], TEXTS), form="onnx")
+    tokens = ["batch", "length"]
+    names = ("input_ids", "token_type_ids", "attention_mask")
+    assert read_axes(tmp_path / "t.onnx") == dict.fromkeys(names, tokens) | {"logits": ["batch", 2]}

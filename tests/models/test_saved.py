@@ -6,7 +6,7 @@ import pytest
 import timm
 import torch
 from safetensors.torch import load_file
-from tests.models.conftest import make_bert, make_tokenizer, random_images
+from tests.models.conftest import make_bert, make_tokenizer, make_vit, random_images
 from torch import nn
 
 from limbeck.core.errors import InputError
@@ -167,3 +167,19 @@ def test_weights_of_another_architecture_are_refused(tmp_path):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"weights_hash": "f" * 16}))
     with pytest.raises(InputError, match="hash"):
         load_classifier(tmp_path / "m")
+
+
+def test_a_classifier_without_class_names_is_saved_with_those_given(tmp_path, net):
+    card = save(adapt(net), tmp_path / "m", class_names=tuple("vwxyz"))
+    assert card.class_names == tuple("vwxyz")
+    assert load_classifier(tmp_path / "m", module=net).class_names == tuple("vwxyz")
+    own = save(adapt(net, class_names=tuple("abcde")), tmp_path / "own", class_names=tuple("vwxyz"))
+    assert own.class_names == tuple("abcde")
+
+
+def test_class_names_given_to_a_transformers_model_are_in_its_config(tmp_path):
+    vit = make_vit(num_labels=2)
+    save(adapt(vit), tmp_path / "m", class_names=("cat", "dog"))
+    config = json.loads((tmp_path / "m" / "config.json").read_text())
+    assert config["id2label"] == {"0": "cat", "1": "dog"}
+    assert load_classifier(tmp_path / "m").class_names == ("cat", "dog")

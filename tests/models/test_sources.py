@@ -9,7 +9,7 @@ import timm
 import torch
 import torchvision
 from safetensors.torch import save_file
-from tests.models.conftest import make_bert, make_tokenizer, make_vit, random_images
+from tests.models.conftest import WORDS, make_bert, make_tokenizer, make_vit, random_images
 
 from limbeck.core.errors import InputError
 from limbeck.models import (
@@ -231,6 +231,9 @@ def test_what_is_missing_is_named(tmp_path, net):
         load_classifier(tmp_path / "m.pt", arch="cnn", module=net)
     with pytest.raises(InputError, match="Did you mean `cnn`"):
         load_classifier(tmp_path / "m.pt", arch="cnnn")
+    for ref in ("mine.py", "mine.py:"):
+        with pytest.raises(InputError, match=r"must name a function.*Write `mine\.py:NAME`"):
+            load_classifier(tmp_path / "m.pt", arch=ref)
 
 
 def test_as_many_class_names_as_logits_are_needed(tmp_path):
@@ -241,5 +244,5 @@ def test_as_many_class_names_as_logits_are_needed(tmp_path):
 
 def test_weights_of_another_kind_are_refused(tmp_path):
     save_file({"data.inputs": torch.zeros(3, dtype=torch.uint8)}, tmp_path / "data.safetensors")
-    with pytest.raises(InputError, match=r"0 of its 1 tensors belong there; it holds data\.inputs"):
+    with pytest.raises(InputError, match=r"0 of its 1 tensor belong there; it holds data\.inputs"):
         load_classifier(tmp_path / "data.safetensors", arch="resnet20")

@@ -7,6 +7,10 @@ the machine or of a run (exit status 1). Anything else that escapes is a bug of 
 import difflib
 from collections.abc import Iterable, Sequence
 
+# A list longer than the first is cut to the second.
+MOST_LISTED = 20
+NUM_NEAREST = 10
+
 
 class InputError(ValueError):
     """A mistake in what the caller passed; the message says the rule, the value and the remedy."""
@@ -33,6 +37,8 @@ class DivergedError(RunError):
 def require(holds: bool, rule: str, value: object, remedy: str) -> None:
     """Raise `InputError` with one sentence unless `holds`.
 
+    The rule is put into backticks, unless it has some of its own.
+
     Args:
         holds: Whether the rule is kept.
         rule: The rule as an expression, such as ``alpha > 0``.
@@ -43,11 +49,12 @@ def require(holds: bool, rule: str, value: object, remedy: str) -> None:
         InputError: When `holds` is false.
     """
     if not holds:
-        raise InputError(f"`{rule}` must hold, but got {value}. {remedy}")
+        quoted = rule if "`" in rule else f"`{rule}`"
+        raise InputError(f"{quoted} must hold, but got {value}. {remedy}")
 
 
 def suggest(name: object, valid: Iterable[str]) -> str:
-    """Say which valid name is nearest to `name`, or list all of them.
+    """Say which valid name is nearest to `name`, and list all of them, or of many the ten nearest.
 
     Args:
         name: What was given.
@@ -57,9 +64,16 @@ def suggest(name: object, valid: Iterable[str]) -> str:
         A sentence such as ``Did you mean `dirichlet`? Valid: a, b, c.``
     """
     names = sorted(valid)
-    listing = f"Valid: {', '.join(names)}."
-    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(name), names, n=NUM_NEAREST, cutoff=0.5)
+    listing = _list_names(names, close=close)
     return f"Did you mean `{close[0]}`? {listing}" if close else listing
+
+
+def _list_names(names: Sequence[str], *, close: Sequence[str]) -> str:
+    if len(names) <= MOST_LISTED:
+        return f"Valid: {', '.join(names)}."
+    shown = close or names[:NUM_NEAREST]
+    return f"Valid: {', '.join(shown)} and {len(names) - len(shown):,} more."
 
 
 def require_known(kind: str, name: str, valid: Iterable[str]) -> None:
@@ -85,7 +99,24 @@ def enumerate_words(words: Sequence[object]) -> str:
     return f"{', '.join(map(str, words[:-1]))} and {words[-1]}"
 
 
+def count(number: int, noun: str) -> str:
+    """A number with its noun, which takes an s: ``1 sample``, ``2 samples``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def name_type(value: object) -> str:
+    """The type of a value with its article: ``an int``, ``a str``."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeioAEIO' else 'a'} {name}"
+
+
 def describe_error(error: BaseException) -> str:
-    """The first line of an error's message without its full stop, or its type where it has none."""
+    """The first line of an error's message without its full stop, or its type where it has none.
+
+    What the system says comes without its number, and in lower case to stand within a sentence.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        reason = error.strerror[0].lower() + error.strerror[1:]
+        return reason if error.filename is None else f"{reason}: {error.filename!r}"
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".: ") if lines else type(error).__name__

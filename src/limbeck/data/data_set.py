@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from limbeck.core.errors import require
+from limbeck.core.errors import count, require
 from limbeck.data.content_hash import hash_content
-from limbeck.data.inputs import Inputs, Texts, Tokens, input_shape
+from limbeck.data.inputs import Inputs, describe_kind, input_shape
 from limbeck.data.samples import Samples
 
 # Names are invented only up to here, so that a label such as 10**12 is an error and not a full memory.
@@ -42,6 +42,14 @@ class DataSet:
         check_same_kind(self.train.inputs, self.test.inputs)
         for part, samples in (("training", self.train), ("test", self.test)):
             check_known_labels(samples.labels, part=part, num_classes=self.num_classes)
+
+    def __repr__(self) -> str:
+        sizes = f"{count(len(self.train), 'training sample')} and {count(len(self.test), 'test sample')}"
+        kind = describe_kind(self.train.inputs)
+        return (
+            f"DataSet({self.name!r}, {sizes} of {kind}, {self.num_classes} classes, "
+            f"fingerprint {self.fingerprint})"
+        )
 
     @property
     def num_classes(self) -> int:
@@ -142,15 +150,6 @@ def check_same_kind(train: Inputs, test: Inputs) -> None:
     )
 
 
-def describe_kind(inputs: Inputs) -> str:
-    """What one sample is, in words: equal where two data sets can stand in for each other."""
-    if isinstance(inputs, Texts):
-        return "texts"
-    if isinstance(inputs, Tokens):
-        return f"tokens ({', '.join(sorted(inputs.columns))})"
-    return f"{input_shape(inputs)} {inputs.dtype}"
-
-
 def check_known_labels(labels: Tensor, *, part: str, num_classes: int) -> None:
     """Raise `InputError` unless every label has a class name."""
     highest = int(labels.max())
@@ -171,6 +170,6 @@ def check_finite(inputs: Inputs, *, part: str) -> None:
     require(
         len(broken) == 0,
         "inputs are finite",
-        f"NaN or infinity in {len(broken)} {part} samples{first}",
+        f"NaN or infinity in {count(len(broken), f'{part} sample')}{first}",
         "Fill in or drop these samples.",
     )

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from limbeck.core.errors import InputError, require
+from limbeck.core.errors import InputError, count, name_type, require
 
 TOKENIZE = "Tokenize the texts first, with the tokenizer of the model that reads them."
 
@@ -37,10 +37,13 @@ class Texts:
         require(
             is_list and all(isinstance(text, str) for text in strings),
             "texts are a list of strings",
-            f"a {type(strings).__name__} of {_name_types(strings)}",
+            f"{name_type(strings)} of {_name_types(strings)}",
             "Pass one string per sample.",
         )
         object.__setattr__(self, "strings", tuple(strings))
+
+    def __repr__(self) -> str:
+        return f"Texts({count(len(self), 'text')})"
 
     def __len__(self) -> int:
         return len(self.strings)
@@ -79,6 +82,9 @@ class Tokens:
             "Pad all texts to one length and return tensors.",
         )
         object.__setattr__(self, "columns", dict(self.columns))
+
+    def __repr__(self) -> str:
+        return f"Tokens({count(len(self), 'row')} of {', '.join(sorted(self.columns))})"
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -212,6 +218,15 @@ def input_shape(inputs: Inputs) -> tuple[int, ...]:
     if isinstance(inputs, Texts | Tokens):
         return ()
     return tuple(inputs.shape[1:])
+
+
+def describe_kind(inputs: Inputs) -> str:
+    """What one sample is, in words: equal where two data sets can stand in for each other."""
+    if isinstance(inputs, Texts):
+        return "texts"
+    if isinstance(inputs, Tokens):
+        return f"tokens ({', '.join(sorted(inputs.columns))})"
+    return f"{input_shape(inputs)} {inputs.dtype}"
 
 
 def move_inputs(inputs: Inputs, device: torch.device | str) -> Inputs:

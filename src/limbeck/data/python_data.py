@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from limbeck.core.errors import InputError, require
-from limbeck.data.data_set import DataSet, make_data_set
+from limbeck.core.errors import InputError, name_type, require
+from limbeck.data.data_set import DataSet, check_finite, make_data_set
 from limbeck.data.gathering import Frames, gather_frames
 from limbeck.data.hold_out import hold_out
 from limbeck.data.images import EncodedImage, decode_image
@@ -23,6 +23,7 @@ from limbeck.data.options import ReadOptions
 from limbeck.data.samples import Samples
 
 ACCEPTED = "a uint8 or float tensor or array, a Pillow image, a string or a dict of tensors"
+UNNAMED = "samples"
 
 
 class Items(Protocol):
@@ -49,7 +50,7 @@ def from_dataset(
     train: Any,
     test: Any = None,
     *,
-    name: str,
+    name: str | None = None,
     class_names: Sequence[str] | None = None,
     memory_limit: int | None = None,
 ) -> DataSet:
@@ -61,7 +62,7 @@ def from_dataset(
     Args:
         train: A map-style `torch.utils.data.Dataset` or a sequence; anything else is read to its end.
         test: The same for the test; where left out, a fifth of each class is held out, always the same.
-        name: What results call it.
+        name: What results call it; by default the class of `train`, or ``samples`` for lists and iterators.
         class_names: One per label; by default `train.classes`, else the labels' digits.
         memory_limit: Bytes of images that may lie in memory; by default half of what is available. More
             than that are decoded into a file and come as `StoredImages`.
@@ -77,7 +78,18 @@ def from_dataset(
     if test is not None:
         parts.append(Part(name="test", items=as_items(test)))
     known = tuple(class_names) if class_names is not None else read_classes(train)
-    return collect(parts, name=name, class_names=known, options=ReadOptions(memory_limit=memory_limit))
+    return collect(
+        parts,
+        name=name_data(train) if name is None else name,
+        class_names=known,
+        options=ReadOptions(memory_limit=memory_limit),
+    )
+
+
+def name_data(data: Any) -> str:
+    """What data without a name are called: their class, unless it is one of Python's own."""
+    kind = type(data)
+    return UNNAMED if kind.__module__ == "builtins" else kind.__name__
 
 
 def collect(
@@ -98,6 +110,7 @@ def collect(
     train_inputs, test_inputs = split_inputs(inputs, first=num_train)
     train = Samples(inputs=train_inputs, labels=labels[0])
     if len(parts) == 1:
+        check_finite(train.inputs, part=parts[0].name)  # before the hold-out, which renumbers them
         return make_data_set(name, *hold_out(train), names)
     return make_data_set(name, train, Samples(inputs=test_inputs, labels=labels[1]), names)
 
@@ -110,7 +123,7 @@ def as_items(data: Any) -> Items:
     require(
         hasattr(data, "__iter__") and not isinstance(data, Mapping | str),
         "data give (input, label) pairs",
-        f"a {type(data).__name__}",
+        name_type(data),
         "Pass a torch.utils.data.Dataset or a list of pairs.",
     )
     return list(data)
@@ -301,8 +314,8 @@ def describe_value(value: Any) -> str:
     if _is_array(value):
         return f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"
     if isinstance(value, tuple | list):
-        return f"a {type(value).__name__} of {len(value)}"
-    return f"a {type(value).__name__}"
+        return f"{name_type(value)} of {len(value)}"
+    return name_type(value)
 
 
 def _is_array(value: Any) -> bool:

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from limbeck.core.errors import require
-from limbeck.data.inputs import Inputs, as_rows, count_samples, move_inputs, take_samples
+from limbeck.core.errors import count, require
+from limbeck.data.inputs import Inputs, as_rows, count_samples, describe_kind, move_inputs, take_samples
 
 INTEGER_TYPES = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
@@ -34,6 +34,9 @@ class Samples:
             check_inputs(self.inputs)
         check_labels(self.labels, num_inputs=count_samples(self.inputs))
         object.__setattr__(self, "labels", self.labels.long())
+
+    def __repr__(self) -> str:
+        return f"Samples({count(len(self), 'sample')} of {describe_kind(self.inputs)})"
 
     def __len__(self) -> int:
         return len(self.labels)

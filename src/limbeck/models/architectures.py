@@ -11,6 +11,7 @@
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,10 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from limbeck.core.errors import InputError, require, require_known, suggest
+from limbeck.core.errors import InputError, count, require, require_known, suggest
 from limbeck.core.seeds import derive_seed
 from limbeck.models import transformers_folder, user_files, weights, zoo
 from limbeck.models.libraries import require_library
+from limbeck.models.shapes import MLP, SIZED, require_guess
 
 TIMM, TORCHVISION, HF, FILE, ZOO = "timm", "torchvision", "hf", "file", "zoo"
 DEFAULT_CHANNELS = 3
@@ -48,11 +50,16 @@ def split_reference(ref: str) -> tuple[str, str]:
     path, _, function = ref.rpartition(":")
     if path.endswith(".py") and function:
         return FILE, ref
+    file = ref.removesuffix(":")
+    if file.endswith(".py"):
+        raise InputError(
+            f"`{ref}` must name a function, but it names a file alone. Write `{file}:NAME`, with the "
+            "function or class in it that returns the model."
+        )
     if ref not in zoo.ARCHITECTURES:
         raise InputError(
             f"Unknown architecture `{ref}`. {suggest(ref, zoo.ARCHITECTURES)} Or write timm:NAME, "
-            "torchvision:NAME, "
-            "hf:FOLDER or path/to/file.py:function."
+            "torchvision:NAME, hf:FOLDER or path/to/file.py:function."
         )
     return ZOO, ref
 
@@ -97,9 +104,8 @@ def _build(kind: str, name: str, *, num_classes: int, input_shape: tuple[int, ..
 
 
 def _zoo_shape(name: str, input_shape: tuple[int, ...] | None) -> tuple[int, ...]:
-    depends_on_size = name in ("mlp", "cnn")
     require(
-        input_shape is not None or not depends_on_size,
+        input_shape is not None or name not in SIZED,
         f"the shape of the inputs is known for {name}",
         "input_shape=None",
         "Pass input_shape=(channels, height, width), or data to take it from.",
@@ -129,29 +135,44 @@ def _build_torchvision(name: str, *, num_classes: int) -> nn.Module:
     return torchvision.models.get_model(name, weights=None, num_classes=num_classes, **settings)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """A model made to hold given weights.
+
+    Attributes:
+        module: The model on the CPU, with its weights.
+        num_classes: How many it has; None where the architecture fixes its own.
+        shape: What it sees of one sample, as its weights say; of other models than `mlp` and `cnn` only the
+            number of channels means something. None where the weights do not say.
+    """
+
+    module: nn.Module
+    num_classes: int | None
+    shape: tuple[int, ...] | None
+
+
 def build_for_state(
     ref: str, state: Mapping[str, Tensor], *, source: object, input_shape: tuple[int, ...] | None = None
-) -> tuple[nn.Module, int | None]:
-    """The architecture with as many classes and input channels as its weights have, holding them.
+) -> Built:
+    """The architecture with as many classes and inputs as its weights have, holding them.
 
     Args:
         ref: See the head of this file.
         state: The weights by name.
         source: What to call them in messages.
-        input_shape: Shape of one sample, which `mlp` and `cnn` need.
-
-    Returns:
-        The model on the CPU, and its number of classes; None where the architecture fixes its own.
+        input_shape: Shape of what it sees of one sample, which `mlp` and `cnn` need; where the weights say
+            otherwise, they are believed.
 
     Raises:
         InputError: When the weights do not fit the architecture.
     """
     sketch, head = _find_head(ref, input_shape=input_shape)
     num_classes = _count_classes(ref, state, sketch=sketch, head=head, source=source) if head else None
-    shape = _infer_shape(ref, state, input_shape=input_shape)
+    shape = _infer_shape(ref, state, input_shape=input_shape, source=source)
     module = build_architecture(ref, num_classes=num_classes or TRIAL_CLASSES[0], input_shape=shape)
     weights.load_weights(module, state, source=source)
-    return module, num_classes
+    is_known = split_reference(ref)[0] in (ZOO, TIMM)
+    return Built(module=module, num_classes=num_classes, shape=shape if is_known else None)
 
 
 def infer_num_classes(
@@ -202,7 +223,7 @@ def _count_classes(
         raise InputError(
             f"`{source}` must hold the weights of `{ref}` with its head (`{next(iter(head))}`), but {known} "
             "of its "
-            f"{len(state)} tensors belong there; it holds {weights.name_some(state)}. Check `arch`."
+            f"{count(len(state), 'tensor')} belong there; it holds {weights.name_some(state)}. Check `arch`."
         )
     require(
         len(counts) == 1,
@@ -222,10 +243,21 @@ def _read_counts(
 
 
 def _infer_shape(
+    ref: str, state: Mapping[str, Tensor], *, input_shape: tuple[int, ...] | None, source: object
+) -> tuple[int, ...] | None:
+    """`input_shape` with as many channels, and for `mlp` and `cnn` as many values, as the weights take."""
+    shape = _infer_channels(ref, state, input_shape=input_shape)
+    weight = state.get(SIZED.get(ref, ""))
+    if shape is None or weight is None or weight.ndim != 2:
+        return shape
+    return require_guess(ref, weight.shape[1], shape, source=source)
+
+
+def _infer_channels(
     ref: str, state: Mapping[str, Tensor], *, input_shape: tuple[int, ...] | None
 ) -> tuple[int, ...] | None:
     """`input_shape` with as many channels as the weights have: grey images are repeated for a model."""
-    if ref in ("mlp", "cnn") or split_reference(ref)[0] not in (ZOO, TIMM):
+    if ref == MLP or split_reference(ref)[0] not in (ZOO, TIMM):
         return input_shape
     size = ANY_IMAGE[1:] if input_shape is None or len(input_shape) != 3 else tuple(input_shape[1:])
     sketches = [_sketch(ref, num_classes=TRIAL_CLASSES[0], input_shape=(n, *size)) for n in TRIAL_CHANNELS]

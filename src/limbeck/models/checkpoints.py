@@ -6,6 +6,7 @@ containers only (`weights_only=True`), whatever they are called.
 
 import argparse
 import contextlib
+import errno
 import logging
 import pickle
 import warnings
@@ -17,7 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from limbeck.core.errors import InputError, describe_error, require, require_known
+from limbeck.core.errors import InputError, count, describe_error, name_type, require, require_known
 
 Value = TypeVar("Value")
 logger = logging.getLogger("limbeck")
@@ -38,6 +39,8 @@ REMEDY = "Save the weights alone with torch.save(model.state_dict(), PATH), or a
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 ZIP = b"PK\x03\x04"
 PICKLE = b"\x80"
+# What the readers of torch and safetensors say of a file that is cut off.
+ENDS_EARLY = ("central directory", "unexpected EOF", "incomplete", "Incomplete")
 LFS_POINTER = b"version https://git-lfs"
 
 
@@ -106,7 +109,8 @@ def _read_start(path: Path) -> bytes:
             return file.read(32)
     except OSError as error:
         raise InputError(
-            f"`{path}` must be a file of weights, but it cannot be opened ({error.strerror}). Check the path."
+            f"`{path}` must be a file of weights, but it cannot be opened ({describe_error(error)}). "
+            "Check the path."
         ) from error
 
 
@@ -148,10 +152,21 @@ def _name_object(error: pickle.UnpicklingError) -> str:
 
 
 def _damaged(path: Path, error: Exception) -> InputError:
+    if _ends_early(error):
+        return InputError(
+            f"`{path}` must be a whole file of weights, but it ends early. Copy or download it again."
+        )
     return InputError(
         f"`{path}` must be a whole file of weights, but it cannot be read ({describe_error(error)}). "
         "It may be cut off; copy or download it again."
     )
+
+
+def _ends_early(error: Exception) -> bool:
+    """Whether an error of a reader means that bytes are missing; torch seeks for them before the file."""
+    if isinstance(error, EOFError) or (isinstance(error, OSError) and error.errno == errno.EINVAL):
+        return True
+    return any(words in str(error) for words in ENDS_EARLY)
 
 
 def unwrap(content: Any, *, source: object, part: str | None = None) -> dict[str, Tensor]:
@@ -198,7 +213,7 @@ def _drop_counters(content: Any) -> Mapping[str, Any]:
 
 def _describe(content: Any) -> str:
     if not isinstance(content, Mapping):
-        return f"a {type(content).__name__}"
+        return name_type(content)
     names = ", ".join(f"`{name}`" for name in list(content)[:5])
     return f"a dict with {len(content)} entries ({names or 'none'})"
 
@@ -220,9 +235,10 @@ def check_finite(state: Mapping[str, Tensor], *, source: object) -> None:
     """Raise `InputError` where a weight is NaN or infinite."""
     checked = {name: tensor for name, tensor in state.items() if tensor.dtype in FLOATS}
     broken = [name for name, tensor in checked.items() if not bool(torch.isfinite(tensor).all())]
+    example = broken[0] if broken else ""
     require(
         not broken,
         "weights are finite",
-        f"NaN or infinity in {len(broken)} tensors of `{source}`, such as `{broken[0] if broken else ''}`",
+        f"NaN or infinity in {count(len(broken), 'tensor')} of `{source}`, such as `{example}`",
         "Take an earlier checkpoint, from before the training diverged.",
     )

@@ -29,7 +29,8 @@ class Classifier(nn.Module):
     uint8 images [n, channels, height, width] are scaled to [0, 1], resized (bilinear with antialiasing,
     without cropping) where their size differs, and normalized; grey ones are repeated where the normalization
     has more channels. Without resizing the result equals `limbeck.data.normalize` bit for bit. Floating-point
-    inputs are resized and normalized where that is set and otherwise left as they are. A dict of tensors
+    inputs are resized and normalized where that is set. Both take the floating-point type of the module's
+    weights, half precision for example. A dict of tensors
     becomes keyword arguments; where its keys carry this classifier's tokenizer id (see `encode_texts`), only
     those are passed. Nothing in `forward` asks the device for an answer. What is saved is the module's own
     `state_dict()`.
@@ -124,10 +125,10 @@ class Classifier(nn.Module):
         return logits
 
     def preprocess(self, inputs: Tensor) -> Tensor:
-        """What the module sees of raw inputs: floating-point, channels-last in memory for 4 axes."""
+        """What the module sees of raw inputs: of its own type, channels-last in memory for 4 axes."""
         is_bytes = inputs.dtype == torch.uint8
         _check_kind(inputs, is_bytes=is_bytes)
-        values = self._normalize(self._resize(inputs), is_bytes=is_bytes)
+        values = self._normalize(self._resize(inputs), is_bytes=is_bytes).to(_find_dtype(self.module))
         return values.contiguous(memory_format=torch.channels_last) if values.ndim == 4 else values
 
     def _resize(self, inputs: Tensor) -> Tensor:
@@ -193,8 +194,7 @@ def pick_logits(output: Any) -> Tensor:
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         found = f"shape={tuple(logits.shape)}" if isinstance(logits, Tensor) else type(output).__name__
         raise InputError(
-            "`a classifier returns logits [batch, classes], or an object with `.logits`` must hold, but got "
-            f"{found}. "
+            f"A classifier returns logits [batch, classes], or an object with `.logits`, but got {found}. "
             "Wrap the module so that its forward returns one row of logits per sample."
         )
     return logits
@@ -207,6 +207,12 @@ def check_class_names(class_names: tuple[str, ...] | None, *, num_logits: int) -
             f"`there is one class name per logit` must hold, but got {len(class_names)} class names and "
             f"{num_logits} logits. Name every logit, in order."
         )
+
+
+def _find_dtype(module: nn.Module) -> torch.dtype | None:
+    """The type of the first floating-point parameter; None where there is none."""
+    floating = (weight.dtype for weight in module.parameters() if weight.is_floating_point())
+    return next(floating, None)
 
 
 def _check_kind(inputs: Tensor, *, is_bytes: bool) -> None:

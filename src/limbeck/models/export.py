@@ -6,6 +6,7 @@ Both take the same raw inputs as the classifier, uint8 images included, and prep
 import contextlib
 import copy
 import io
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from limbeck.models.libraries import require_library
 
 FORMS = ("onnx", "torch")
 INPUT, OUTPUT, TOKENS = "inputs", "logits", "input_ids"
+BATCH, LENGTH = "batch", "length"
 
 
 def export(
@@ -30,6 +32,7 @@ def export(
 
     ONNX: images go in as ``inputs`` with the type and size of the example; tokens by column, such as
     ``input_ids``, without a tokenizer's id and of any length. Out come ``logits`` [batch, classes].
+    The axes of open size are called ``batch`` and ``length``.
     PyTorch: the program of ``torch.export.load(path).module()`` takes the images, or a dict of those columns,
     and returns the logits.
 
@@ -69,11 +72,11 @@ def _at_least_two(values: Tensor) -> Tensor:
 
 def _trace(classifier: Classifier, inputs: Tensor | dict[str, Tensor]) -> "torch.export.ExportedProgram":
     model = copy.deepcopy(classifier).cpu().eval()
-    batch = torch.export.Dim("batch")
+    batch = torch.export.Dim(BATCH)
     axes: dict[int, Any] = {0: batch}
     if isinstance(inputs, dict) and TOKENS in inputs:
         longest = count_positions(classifier.module) or classifier.max_length
-        axes[1] = torch.export.Dim("length", max=longest)
+        axes[1] = torch.export.Dim(LENGTH, max=longest)
     shapes = axes if isinstance(inputs, Tensor) else dict.fromkeys(inputs, axes)
     with torch.no_grad():
         return torch.export.export(model, (inputs,), dynamic_shapes=(shapes,), strict=False)
@@ -90,7 +93,21 @@ def _encode_onnx(program: "torch.export.ExportedProgram", inputs: Tensor | dict[
     names = [INPUT] if isinstance(inputs, Tensor) else list(inputs)
     written = torch.onnx.export(program, dynamo=True, input_names=names, output_names=[OUTPUT], verbose=False)
     assert written is not None
-    return written.model_proto.SerializeToString()
+    return _name_axes(written.model_proto, inputs=names, axes=(BATCH, LENGTH)).SerializeToString()
+
+
+def _name_axes(model: Any, *, inputs: list[str], axes: tuple[str, ...]) -> Any:
+    """The ONNX model with open axes called batch and length, which the exporter only numbers."""
+    names: dict[str, str] = {}
+    for value in model.graph.input:
+        if value.name in inputs:
+            open_axes = (axis.dim_param for axis in value.type.tensor_type.shape.dim)
+            names |= {found: name for found, name in zip(open_axes, axes, strict=False) if found}
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        for axis in value.type.tensor_type.shape.dim:
+            if axis.dim_param:  # possibly a formula of several sizes
+                axis.dim_param = re.sub(r"\w+", lambda word: names.get(word[0], word[0]), axis.dim_param)
+    return model
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from limbeck.core.errors import InputError, require
+from limbeck.core.errors import InputError, name_type, require
 from limbeck.models.classifier import Classifier
 
 logger = logging.getLogger("limbeck")
@@ -89,7 +89,7 @@ def _check_texts(texts: list[str]) -> None:
     require(
         not strange,
         "texts are strings",
-        f"a {type(strange[0]).__name__}" if strange else "",
+        name_type(strange[0]) if strange else "",
         "Convert it, or leave missing ones out.",
     )
 

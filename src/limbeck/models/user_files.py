@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from limbeck.core.errors import InputError, describe_error, require, require_known
+from limbeck.core.errors import InputError, describe_error, name_type, require, require_known
 
 
 def build_from_file(path: Path, function: str, *, arguments: Mapping[str, Any]) -> nn.Module:
@@ -37,7 +37,7 @@ def build_from_file(path: Path, function: str, *, arguments: Mapping[str, Any]) 
     require(
         isinstance(module, nn.Module),
         f"{function} returns a torch.nn.Module",
-        f"a {type(module).__name__} from `{path}`",
+        f"{name_type(module)} from `{path}`",
         "Return the model itself.",
     )
     return module
@@ -94,6 +94,5 @@ def _explained(rule: str) -> Iterator[None]:
     except Exception as error:
         raise InputError(
             f"{rule}, but it raises {type(error).__name__}: {describe_error(error)}. Mend the file, or build "
-            "the "
-            "model in Python and pass it to `adapt`."
+            "the model in Python and pass it to `adapt`."
         ) from error

@@ -39,17 +39,21 @@ def cnn(input_shape: InputShape, num_classes: int) -> nn.Module:
     Strides replace pooling, which costs more than the convolutions themselves on a CPU.
     """
     channels, height, width = input_shape
-    features = 32 * _halve(_halve(height)) * _halve(_halve(width))
     return nn.Sequential(
         nn.Conv2d(channels, 16, 3, stride=2, padding=1),
         nn.ReLU(),
         nn.Conv2d(16, 32, 3, stride=2, padding=1),
         nn.ReLU(),
         nn.Flatten(),
-        nn.Linear(features, 64),
+        nn.Linear(count_features(height, width), 64),
         nn.ReLU(),
         nn.Linear(64, num_classes),
     )
+
+
+def count_features(height: int, width: int) -> int:
+    """How many values the convolutions of `cnn` make of an image."""
+    return 32 * _halve(_halve(height)) * _halve(_halve(width))
 
 
 def _halve(size: int) -> int:
