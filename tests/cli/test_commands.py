@@ -14,6 +14,7 @@ from limbeck.study import list_builtin
 
 MODEL_OPTIONS = ("--arch", "--class-map", "--classes", "--input-size", "--map", "--max-length", "--normalize")
 DATA_OPTIONS = ("--data", "--data-dir", "--image-size", "--label-column", "--text-column")
+RUN_OPTIONS = ("--device", "--json", "--no-cache", "--out")
 TRANSFER_OPTIONS = (
     "--baseline",
     "--batch-size",
@@ -67,8 +68,8 @@ def test_commands_and_their_options_are_the_promised_ones():
     assert options == {
         "study": ["--data-dir", "--device", "--json", "--out", "--print-spec", "--workers"],
         "partition": ["--data-dir", "--json", "--num-clients", "--out", "--param", "--seed", "--strategy"],
-        "compare": sorted([*MODEL_OPTIONS, *DATA_OPTIONS, "--device", "--json", "--out"]),
-        "transfer": sorted([*MODEL_OPTIONS, *DATA_OPTIONS, *TRANSFER_OPTIONS, "--device", "--json", "--out"]),
+        "compare": sorted([*MODEL_OPTIONS, *DATA_OPTIONS, *RUN_OPTIONS]),
+        "transfer": sorted([*MODEL_OPTIONS, *DATA_OPTIONS, *TRANSFER_OPTIONS, *RUN_OPTIONS]),
         "report": ["--json", "--open"],
         "doctor": ["--data-dir", "--json"],
     }
@@ -174,3 +175,21 @@ def test_the_doctor_answers_in_json(capsys):
     content = json.loads(capsys.readouterr().out)
     assert content["machine"]["cores"] >= 1
     assert content["data"]["digits"].startswith("1437 training")
+
+
+def test_the_doctor_names_the_cache_and_its_size(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = tmp_path / "limbeck" / "targets"
+    folder.mkdir(parents=True)
+    (folder / "0123456789abcdef.safetensors").write_bytes(bytes(1500))
+    assert run(["doctor", "--json"]) == 0
+    output = capsys.readouterr()
+    assert json.loads(output.out)["cache"] == {"folder": str(folder), "bytes": 1500}
+    assert "1.5 kB" in output.err
+
+
+def test_paths_are_printed_one_per_line_as_they_are(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["partition", "digits", "--strategy", "uniform", "--num-clients", "2", "--out", "a [b]"]
+    assert run(arguments) == 0
+    assert "Map: a [b]/partition.json\nPicture: a [b]/partition.html\n" in capsys.readouterr().err

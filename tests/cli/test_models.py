@@ -35,6 +35,19 @@ def test_another_number_of_words_is_refused_with_both_counts():
         of_each(3, arch=["cnn", "mlp"])
 
 
+@pytest.mark.parametrize("word", ["mlp,mlp", "-,mlp", "timm:resnet18,mlp", "a/net.py:make,b/net.py:make"])
+def test_several_architectures_in_one_word_are_refused_with_the_way_to_give_them(word):
+    with pytest.raises(InputError, match="Repeat --arch"):
+        of_each(2, arch=[word])
+
+
+def test_a_comma_in_the_name_of_a_file_or_folder_is_none_between_architectures(tmp_path):
+    folder = tmp_path / "small,old"
+    folder.mkdir()
+    words = [f"hf:{folder}", "some,nets/net.py:make"]
+    assert [known["arch"] for known in of_each(2, arch=words)] == words
+
+
 def test_normalizations_are_names_or_two_lists_of_numbers_in_one_word():
     known = of_each(4, normalize=["none", "cifar10", "0.5,0.25/0.125,0.5", "-"])
     assert known[0]["normalize"] == "none"

@@ -1,6 +1,10 @@
 """`limbeck compare` and `limbeck transfer`, run on tiny models and real digits."""
 
 import json
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -68,9 +72,38 @@ def save_model(digits, classes, folder: Path, *, seed: int) -> str:
     return str(folder)
 
 
+# A model of a user's own file that says so on stdout whenever it is built or asked.
+NOISY = """
+from torch import nn
+
+print("running the file")
+
+
+class Noisy(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes))
+
+    def forward(self, images):
+        print("asked", flush=True)
+        return self.body(images)
+"""
+
+
+@pytest.fixture
+def noisy(here):
+    """The options of a model with fresh weights that prints; it has no names for its ten classes."""
+    (here / "noisy.py").write_text(NOISY)
+    torch.manual_seed(0)
+    head = torch.nn.Linear(64, 10)
+    torch.save({"body.1.weight": head.weight.detach(), "body.1.bias": head.bias.detach()}, here / "noisy.pt")
+    return ["noisy.pt", "--arch", "noisy.py:Noisy"]
+
+
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path
 
 
@@ -178,7 +211,7 @@ def test_transfer_shows_technique_beside_finetune_to_people(folders, capsys):
     assert "DKD" in output.err
     assert "finetune" in output.err
     assert "Forgetting" in output.err
-    assert "New student: limbeck-transfer. Report: limbeck-transfer/report.html." in output.err
+    assert "New student: limbeck-transfer\nReport: limbeck-transfer/report.html\n" in output.err
     settings = json.loads(Path("limbeck-transfer/record.json").read_text())["settings"]
     assert settings == {"temperature": 2, "weight": 0.3, "alpha": 1, "beta": 2}
 
@@ -248,6 +281,8 @@ def test_several_teachers_are_told_apart(folders, digits, capsys):
         (["--technique", "dkd", "--set", "gama=2"], "setting of `dkd`"),
         (["--map", "cat"], "--map takes NAME=VALUE"),
         (["--arch", "mlp", "--arch", "mlp", "--arch", "mlp"], "3 times for 2 models"),
+        (["--arch", "mlp,mlp"], "Repeat --arch"),
+        (["--split", "nowhere.json"], "--split and --client go together"),
         (["--class-map", "nowhere.json"], "nowhere.json"),
         (["--normalize", "0.5,0.5"], "--normalize is"),
         (["--temperature", "0"], "temperature > 0"),
@@ -293,3 +328,82 @@ def test_a_folder_that_refuses_writing_is_one_sentence_with_status_1(folders, ca
     words = transfer_words(folders, "--teacher", folders["high"], "--out", "/proc/nowhere")
     assert run(words) == 1
     assert "must be writable" in complaint(capsys)
+
+
+def test_what_a_users_file_prints_does_not_reach_the_object_for_programs(folders, noisy, capfd):
+    weights, *arch = noisy
+    words = ["--data", "digits", "--json", *arch, "--arch", "-"]
+    assert run(["compare", weights, folders["high"], *words]) == 0
+    output = capfd.readouterr()
+    assert json.loads(output.out)["first"]["name"] == "noisy"
+    assert "running the file" in output.err
+    assert "asked" in output.err
+    assert run(["transfer", "--student", weights, "--teacher", folders["high"], *words, "--epochs", "1"]) == 0
+    assert json.loads(capfd.readouterr().out)["technique"] == "kd"
+
+
+@pytest.mark.parametrize("has_folder", [False, True])
+def test_ctrl_c_is_said_in_one_sentence_and_leaves_nothing_behind(noisy, here, has_folder):
+    if has_folder:
+        (here / "new").mkdir()
+    before = {path.name for path in here.iterdir()} - {"cache"}
+    words = ["transfer", "--student", *noisy, "--technique", "finetune", "--data", "digits"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from limbeck.cli.app import main; main()", *words,
+         "--epochs", "100000", "--out", "new" if has_folder else "deep/new"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "running the file\n"
+    assert process.stdout.readline() == "asked\n"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors.strip().splitlines()[-1] == "limbeck: Interrupted. Nothing was written."
+    assert "Traceback" not in errors
+    assert {path.name for path in here.iterdir()} - {"cache", "__pycache__"} == before
+
+
+def test_a_transfer_that_is_refused_leaves_no_empty_folder(folders, noisy, capsys, here):
+    (here / "one.txt").write_text("zero")
+    words = ["--data", "digits", "--classes", "-", "--classes", "one.txt", "--out", "deep/new"]
+    start = ["transfer", "--student", folders["low"], "--teacher", folders["high"]]
+    assert run([*start, *words, "--temperature", "-1"]) == 2
+    complaint(capsys)
+    assert not (here / "deep").exists()
+
+
+def test_the_card_has_the_names_that_a_student_without_any_took_from_the_data(folders, noisy, digits, here):
+    weights, *arch = noisy
+    start = ["transfer", "--student", weights, *arch, "--technique", "finetune", "--data", "digits"]
+    assert run([*start, "--epochs", "1", "--out", "new"]) == 0
+    assert models.read_card(Path("new")).class_names == digits.class_names
+
+
+def test_the_page_says_in_a_whole_program_how_the_student_is_used(folders, here):
+    assert run(transfer_words(folders, "--teacher", folders["high"], "--no-baseline", "--out", "new")) == 0
+    page = (here / "new" / "report.html").read_text(encoding="utf-8")
+    assert "models.build(&#34;mlp&#34;, input_shape=(1, 8, 8), num_classes=10, seed=0)" in page
+
+
+def test_long_names_of_models_are_letters_on_a_terminal_and_whole_in_the_object(
+    folders, capsys, here, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "80")
+    names = ("a_model_whose_name_takes_all_the_room", "another_model_of_such_a_name")
+    for name, folder in zip(names, folders.values(), strict=True):
+        shutil.copytree(folder, here / name)
+    assert run(["compare", *names, "--data", "digits", "--json"]) == 0
+    output = capsys.readouterr()
+    assert json.loads(output.out)["first"]["name"] == names[0]
+    assert f"A: {names[0]}" in output.err
+    assert f"B: {names[1]}" in output.err
+    assert "only B right" in output.err
+
+
+@pytest.mark.parametrize("words", [[], ["--no-cache"]])
+def test_what_a_model_says_is_kept_for_the_next_run_unless_told_otherwise(folders, here, words):
+    assert run(["compare", folders["low"], folders["high"], "--data", "digits", *words]) == 0
+    assert any((here / "cache").rglob("*.safetensors")) == (not words)
+    assert run(transfer_words(folders, "--teacher", folders["high"], "--no-baseline", *words)) == 0
+    assert any((here / "cache").rglob("*.safetensors")) == (not words)

@@ -3,7 +3,7 @@
 import io
 
 from rich.console import Console
-from tests.report.pair_records import make_record
+from tests.report.pair_records import make_attempt, make_record
 
 from limbeck.cli.tables import make_table
 from limbeck.report.tables import Table
@@ -21,6 +21,23 @@ def test_a_transfer_fits_into_eighty_characters_without_cutting_a_word():
     for words in ("Technique", "Forgetting", "finetune", "+10.0", "12.3 s"):
         assert words in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_transfer_that_diverged_fits_into_eighty_characters():
+    attempt = make_attempt(validation=(0.6,), kept_epoch=0, diverged_in_epoch=1)
+    lines = show(tabulate_attempts(make_record(attempt=attempt)), 80).splitlines()
+    assert max(map(len, lines)) <= 80
+    text = " ".join(" ".join(line[45:].split()) for line in lines)
+    assert "0 of 3" in text
+    assert "diverged" in text
+
+
+def test_names_of_classes_are_broken_and_never_cut():
+    name = "a" * 30
+    columns = ("Class", *(f"Number {letter}" for letter in "ABCDEFG"))
+    text = show(Table(caption="", columns=columns, rows=((name, *["100.0 %"] * 7),)), 80)
+    assert text.count("a") == len(name) + 1  # one in the heading
+    assert "…" not in text
 
 
 def test_headings_wrap_between_words_and_break_only_long_names():

@@ -74,7 +74,13 @@ def test_without_finetune_the_question_is_said_to_be_open():
         ),
         ({"kept_epoch": 0}, "best", f"kept as it came: no epoch of 3 was better than its 61.0{THIN}%"),
         ({"kept_epoch": 3}, "last", f"epoch 3 of 3 was kept, the last one as asked, with 70.0{THIN}%"),
-        ({"diverged_in_epoch": 4}, "best", "The training diverged in epoch 4."),
+        ({"diverged_in_epoch": 3}, "best", "The training diverged in epoch 3."),
+        (
+            {"validation": (0.61,), "kept_epoch": 0, "diverged_in_epoch": 1},
+            "best",
+            "The student was kept as it came: the training diverged in epoch 1 of 3, and no epoch before "
+            f"that was better than its 61.0{THIN}% on 100 validation samples.",
+        ),
     ],
 )
 def test_what_was_kept_is_said_with_the_reason(changes, keep, words):
@@ -107,6 +113,17 @@ def test_the_table_has_technique_and_finetune_side_by_side():
     )
 
 
+def test_the_table_says_when_a_training_diverged_and_of_how_many_epochs():
+    diverged = make_attempt(validation=(0.6,), kept_epoch=0, diverged_in_epoch=1)
+    row, _ = tabulate_attempts(make_record(attempt=diverged)).rows
+    assert row[7] == "0 of 3, diverged in epoch 1"
+
+
+def test_a_technique_that_trains_several_times_counts_all_its_epochs():
+    twice = make_attempt("dp-kd-sequential", validation=(0.6,) * 7, kept_epoch=5)
+    assert tabulate_attempts(make_record(attempt=twice)).rows[0][7] == "5 of 6"
+
+
 def test_the_class_table_shows_change_and_forgetting():
     assert tabulate_changes(make_record(baseline=None)).rows == (
         ("cat", f"50.0{THIN}%", f"70.0{THIN}%", "+20.0", "0.0"),
@@ -120,6 +137,7 @@ def test_facts_name_settings_and_leave_out_what_is_not_there():
     facts = dict(list_facts(make_record(data_fingerprint="")))
     assert facts["Settings"] == "temperature 4, weight 0.5, beta 8"
     assert facts["Training"] == "epochs 3, batch size 64, optimizer sgd, lr 0.01"
+    assert "lr 5e-05" in dict(list_facts(make_record(training={"lr": 0.00005000000000000001})))["Training"]
     assert "Data fingerprint" not in facts
     assert "From the teacher" not in facts
     chosen = make_record(attempt=make_attempt(share_from_teacher=0.25))
@@ -158,6 +176,7 @@ def test_the_page_says_how_the_student_is_loaded_where_it_was_saved(tmp_path):
     path = build_transfer_page(make_record(), tmp_path / "report.html", weights=weights)
     page = path.read_text(encoding="utf-8").replace(get_plotlyjs(), "")
     assert "model.load_state_dict(safetensors.torch.load_file(&#34;out/model.safetensors&#34;))" in page
+    assert "import safetensors.torch\n" in page
     assert not re.search(r"(?:src|href|action)\s*=\s*[\"'](?:https?:)?//", page)
     assert "&lt;5&gt; samples" in page
     without = build_transfer_page(make_record(teachers=()), tmp_path / "report.html")

@@ -12,6 +12,7 @@ import typer
 
 from limbeck.cli.compare import compare
 from limbeck.cli.doctor import doctor
+from limbeck.cli.output import reserve_stdout
 from limbeck.cli.partition import partition
 from limbeck.cli.report import report
 from limbeck.cli.study import study
@@ -21,6 +22,8 @@ from limbeck.core.errors import InputError, RunError
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # of the click that this typer uses
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# What typer makes of `KeyboardInterrupt`; no command returns it.
+_INTERRUPTED = 130
 
 app = typer.Typer(
     name="limbeck",
@@ -31,12 +34,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(study)
-app.command()(partition)
-app.command()(compare)
-app.command()(transfer)
-app.command()(report)
-app.command()(doctor)
+for command in (study, partition, compare, transfer, report, doctor):
+    app.command()(reserve_stdout(command))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -61,8 +60,6 @@ def _interrupt(number: int, frame: Any) -> None:
 def _run(arguments: Sequence[str] | None) -> int:
     try:
         status = app(args=arguments, standalone_mode=False)
-    except typer.Exit as error:
-        return error.exit_code
     except UsageError as error:
         return _complain(f"{_end_sentence(error.format_message())} `limbeck --help` lists what there is.", 2)  # pyright: ignore[reportAttributeAccessIssue]
     except InputError as error:
@@ -70,7 +67,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     except RunError as error:
         return _complain(str(error), 1)
     except (KeyboardInterrupt, typer.Abort):
-        return _complain("Interrupted. What is finished is kept; run the same command again to go on.", 1)
+        status = _INTERRUPTED
+    if status == _INTERRUPTED:
+        return _complain("Interrupted. Nothing was written.", 1)
     return status if isinstance(status, int) else 0
 
 

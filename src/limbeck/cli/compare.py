@@ -1,5 +1,6 @@
 """`limbeck compare`: what one model knows that another does not, before any transfer."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,14 +21,15 @@ from limbeck.cli.models import (
     MapOption,
     MaxLengthOption,
     ModelOptions,
+    NoCacheOption,
     NormalizeOption,
     TextColumnOption,
     load_models,
     name_models,
     read_class_map,
 )
-from limbeck.cli.output import make_console, print_json
-from limbeck.cli.tables import make_table
+from limbeck.cli.output import explain_interrupt, make_console, print_json, print_paths
+from limbeck.cli.tables import HEADING_WIDTH, make_table
 
 if TYPE_CHECKING:
     from limbeck.pairs import Comparison
@@ -53,14 +55,16 @@ def compare(  # noqa: PLR0913 - the command's options
     image_size: ImageSizeOption = None,
     text_column: TextColumnOption = None,
     label_column: LabelColumnOption = None,
+    no_cache: NoCacheOption = False,
     device: DeviceOption = "auto",
     out: Annotated[Path, typer.Option(help="The page to write, or a folder for it.")] = DEFAULT_PAGE,
     as_json: JsonOption = False,
 ) -> int:
     """Say what B knows that A does not, on the test part of a data set.
 
-    Options that belong to a model are given once for both, or twice: for A, then for B. A class map takes
-    the models' class names to the data's.
+    --arch, --normalize, --input-size, --classes and --max-length belong to a model: give each once for both
+    models, or twice, A first; - where a model speaks for itself. A class map takes the models' class names
+    to the data's.
     """
     from limbeck import pairs, report
 
@@ -80,10 +84,12 @@ def compare(  # noqa: PLR0913 - the command's options
         data_set,
         names=(first_name, second_name),
         class_map=renaming,
+        cache=not no_cache,
         device=device,
     )
     page = out if out.suffix == DEFAULT_PAGE.suffix else out / DEFAULT_PAGE.name
-    report.build_comparison_page(comparison, page)
+    with explain_interrupt(page):
+        report.build_comparison_page(comparison, page)
     _show(comparison, page)
     if as_json:
         print_json({**comparison.to_dict(), "report": str(page)})
@@ -94,9 +100,21 @@ def _show(comparison: "Comparison", page: Path) -> None:
     from limbeck.report.comparison import tabulate_classes, tabulate_parts, tabulate_standings
 
     console = make_console()
-    console.print(make_table(tabulate_standings(comparison)))
-    console.print(make_table(tabulate_parts(comparison)))
-    console.print(make_table(tabulate_classes(comparison, most=MAX_CLASSES_SHOWN)))
+    shown = name_by_letters(comparison)
+    if shown is not comparison:
+        names = {"A": comparison.first.name, "B": comparison.second.name}
+        print_paths(console, names)
+    console.print(make_table(tabulate_standings(shown)))
+    console.print(make_table(tabulate_parts(shown)))
+    console.print(make_table(tabulate_classes(shown, most=MAX_CLASSES_SHOWN)))
     for warning in comparison.warnings:
         console.print(f"Warning: {warning}", markup=False, soft_wrap=True)
-    console.print(f"Report: {page}", markup=False, soft_wrap=True)
+    print_paths(console, {"Report": page})
+
+
+def name_by_letters(comparison: "Comparison") -> "Comparison":
+    """The comparison with its models called A and B where a name is too long to head a column."""
+    first, second = comparison.first, comparison.second
+    if max(len(first.name), len(second.name)) <= HEADING_WIDTH:
+        return comparison
+    return replace(comparison, first=replace(first, name="A"), second=replace(second, name="B"))

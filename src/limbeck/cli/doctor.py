@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from limbeck.cli.output import make_console, print_json
 from limbeck.core.errors import InputError
@@ -17,16 +18,24 @@ def doctor(
     """Say what this machine offers and what is missing."""
     from limbeck import data as data_sets
     from limbeck.core.device import pick_device
+    from limbeck.engine import default_target_cache
+    from limbeck.report.wording import text_bytes
     from limbeck.study.machine import describe_hardware, describe_versions
 
+    cache = default_target_cache()
     facts = {**describe_hardware(pick_device()), **describe_versions()}
     found = {name: _find_data(name, data_dir) for name in data_sets.SOURCES}
     table = Table(show_header=False)
-    for name, value in {**facts, **{f"data: {name}": status for name, status in found.items()}}.items():
-        table.add_row(name, str(value))
+    table.add_column()
+    table.add_column(overflow="fold")  # paths stay whole
+    statuses = {f"data: {name}": status for name, status in found.items()}
+    kept = f"{cache.folder}, {text_bytes(cache.count_bytes())}"
+    for name, value in {**facts, "cache of models' outputs": kept, **statuses}.items():
+        table.add_row(name, Text(str(value)))
     make_console().print(table)
     if as_json:
-        print_json({"machine": facts, "data": found})
+        size = {"folder": str(cache.folder), "bytes": cache.count_bytes()}
+        print_json({"machine": facts, "cache": size, "data": found})
     return 0
 
 

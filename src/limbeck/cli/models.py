@@ -18,14 +18,13 @@ if TYPE_CHECKING:
 KEEP_OWN = "-"
 NONE = "none"
 WEIGHT_STEMS = ("model", "pytorch_model", "checkpoint", "weights", "best", "last")
-PER_MODEL = "Once for all models or once per model in order; - for what a model says itself."
 
 ArchOption = Annotated[
     list[str] | None,
     typer.Option(
         "--arch",
         help="Architecture of bare weights: a name of the zoo, timm:NAME, torchvision:NAME, hf:FOLDER or "
-        f"path/to/file.py:function. {PER_MODEL}",
+        "path/to/file.py:function.",
     ),
 ]
 NormalizeOption = Annotated[
@@ -33,27 +32,23 @@ NormalizeOption = Annotated[
     typer.Option(
         "--normalize",
         help="How images are normalized: imagenet, cifar10, none, or MEAN/STD in one word, such as "
-        f"0.5,0.5,0.5/0.25,0.25,0.25. {PER_MODEL}",
+        "0.5,0.5,0.5/0.25,0.25,0.25.",
     ),
 ]
 InputSizeOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--input-size",
-        help=f"What images are resized to: pixels, HEIGHT,WIDTH or none. {PER_MODEL}",
-    ),
+    typer.Option("--input-size", help="What images are resized to: pixels, HEIGHT,WIDTH or none."),
 ]
 ClassesOption = Annotated[
     list[str] | None,
     typer.Option(
         "--classes",
-        help="File with the class names in the order of the logits: one per line, or a JSON or YAML list. "
-        f"{PER_MODEL}",
+        help="File with the class names in the order of the logits: one per line, or a JSON or YAML list.",
     ),
 ]
 MaxLengthOption = Annotated[
     list[str] | None,
-    typer.Option("--max-length", help=f"Tokens after which a text is cut. {PER_MODEL}"),
+    typer.Option("--max-length", help="Tokens after which a text is cut."),
 ]
 DataOption = Annotated[
     str, typer.Option("--data", help="A data set's name or path, such as digits or a folder.")
@@ -89,6 +84,10 @@ MapOption = Annotated[
     list[str] | None,
     typer.Option("--map", help="One such pair, OTHER=HERE, such as automobile=car; repeatable."),
 ]
+NoCacheOption = Annotated[
+    bool,
+    typer.Option("--no-cache", help="Ask every model anew, and keep nothing it says for later runs."),
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
@@ -102,8 +101,23 @@ class DataOptions:
     text_column: str | None
     label_column: str | None
 
-    def load(self, source: str) -> "DataSet":
-        """The labelled data set."""
+    def load(self, source: str, *, split: Path | None = None, client: int | None = None) -> "DataSet":
+        """The labelled data set; of a split, with the training samples of one client alone.
+
+        Raises:
+            InputError: When only one of split and client is given, the split was made from other data, or it
+                has no such client.
+        """
+        require(
+            (split is None) == (client is None),
+            "--split and --client go together",
+            f"--split {split} and --client {client}",
+            "Give both, or none of them.",
+        )
+        whole = self._load_whole(source)
+        return whole if split is None or client is None else _take_client(whole, split, client)
+
+    def _load_whole(self, source: str) -> "DataSet":
         from limbeck import data as data_sets
 
         return data_sets.load(
@@ -114,26 +128,6 @@ class DataOptions:
             label_column=self.label_column,
         )
 
-    def load_client(self, source: str, *, split: Path, client: int) -> "DataSet":
-        """The labelled data set with the training samples of one client of a split.
-
-        Raises:
-            InputError: When the split was made from other data or has no such client.
-        """
-        from limbeck import data as data_sets
-        from limbeck import partition
-
-        whole = self.load(source)
-        clients = partition.load(split, data_fingerprint=whole.fingerprint)
-        require(
-            0 <= client < clients.num_clients,
-            f"0 <= client < {clients.num_clients}",
-            f"client={client}",
-            "Clients are counted from 0.",
-        )
-        own = whole.subset(clients.indices[client])
-        return data_sets.make_data_set(f"{whole.name}, client {client}", own, whole.test, whole.class_names)
-
     def load_proxy(self, source: str) -> "Inputs":
         """The unlabelled set."""
         from limbeck import data as data_sets
@@ -141,6 +135,21 @@ class DataOptions:
         return data_sets.load_inputs(
             source, data_dir=self.data_dir, image_size=self.image_size, text_column=self.text_column
         )
+
+
+def _take_client(whole: "DataSet", split: Path, client: int) -> "DataSet":
+    from limbeck import data as data_sets
+    from limbeck import partition
+
+    clients = partition.load(split, data_fingerprint=whole.fingerprint)
+    require(
+        0 <= client < clients.num_clients,
+        f"0 <= client < {clients.num_clients}",
+        f"client={client}",
+        "Clients are counted from 0.",
+    )
+    own = whole.subset(clients.indices[client])
+    return data_sets.make_data_set(f"{whole.name}, client {client}", own, whole.test, whole.class_names)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +169,7 @@ class ModelOptions:
             InputError: When a word makes no sense, or there are neither one nor as many as models.
         """
         columns = {
-            "arch": _spread("--arch", self.arch, num_models),
+            "arch": map(_check_arch, _spread("--arch", self.arch, num_models)),
             "normalize": map(_parse_normalization, _spread("--normalize", self.normalize, num_models)),
             "input_size": map(_parse_input_size, _spread("--input-size", self.input_size, num_models)),
             "class_names": map(_read_class_names, _spread("--classes", self.classes, num_models)),
@@ -234,6 +243,35 @@ def _spread(option: str, words: Sequence[str] | None, num_models: int) -> list[s
     )
     spread = given * num_models if len(given) == 1 else given
     return [None if word == KEEP_OWN else word for word in spread]
+
+
+def _check_arch(word: str | None) -> str | None:
+    """The word, unless it lists several architectures."""
+    first, comma, _ = (word or "").partition(",")
+    if comma:
+        require(
+            not (first == KEEP_OWN or _is_reference(first)) or _names_folder(word or ""),
+            "--arch is one architecture",
+            f"`{word}`",
+            "Repeat --arch, once per model in order, such as --arch resnet20 --arch mlp.",
+        )
+    return word
+
+
+def _names_folder(word: str) -> bool:
+    """Whether the reference is to a folder that exists, whose name may have a comma."""
+    _, colon, folder = word.partition(":")
+    return bool(colon) and Path(folder).is_dir()
+
+
+def _is_reference(word: str) -> bool:
+    from limbeck.models.architectures import split_reference
+
+    try:
+        split_reference(word)
+    except InputError:
+        return False
+    return True
 
 
 def _parse_normalization(word: str | None) -> Any:

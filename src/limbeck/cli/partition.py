@@ -7,7 +7,7 @@ import typer
 import yaml
 from rich.table import Table
 
-from limbeck.cli.output import make_console, print_json
+from limbeck.cli.output import explain_interrupt, make_console, print_json, print_paths
 from limbeck.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,12 +41,14 @@ def partition(
     data_set = data_sets.load(source, data_dir=data_dir)
     made = partitions.split(data_set.labels, strategy, num_clients=num_clients, seed=seed, **parameters)
     description = partitions.describe(made, data_set.labels, num_classes=data_set.num_classes)
-    partitions.save(made, out / MAP_FILE, data_fingerprint=data_set.fingerprint)
     figure = report.draw_partition(description.histogram.tolist(), data_set.class_names, description.title)
-    report.write_figure_html(figure, out / PICTURE_FILE)
+    with explain_interrupt(out):
+        partitions.save(made, out / MAP_FILE, data_fingerprint=data_set.fingerprint)
+        report.write_figure_html(figure, out / PICTURE_FILE)
     console = make_console()
     console.print(_make_table(description))
-    console.print(f"hash {made.hash}. Map: {out / MAP_FILE}. Picture: {out / PICTURE_FILE}", soft_wrap=True)
+    console.print(f"Hash: {made.hash}")
+    print_paths(console, {"Map": out / MAP_FILE, "Picture": out / PICTURE_FILE})
     if as_json:
         print_json(
             {

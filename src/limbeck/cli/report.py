@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from limbeck.cli.output import make_console, print_json
+from limbeck.cli.output import explain_interrupt, make_console, print_json, print_paths
 
 
 def report(
@@ -17,8 +17,9 @@ def report(
     """Build the report of a study again, and open it."""
     from limbeck import report as reports
 
-    page = reports.build(folder)
-    make_console().print(f"Report: {page}", soft_wrap=True)
+    with explain_interrupt(folder):
+        page = reports.build(folder)
+    print_paths(make_console(), {"Report": page})
     if as_json:
         print_json({"report": str(page)})
     if open_page:

@@ -1,12 +1,11 @@
 """`limbeck study`: run or resume a study and write its report."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limbeck.cli.output import make_console, print_json
+from limbeck.cli.output import make_console, print_answer, print_json, print_paths
 from limbeck.cli.progress import ProgressDisplay
 from limbeck.core.errors import RunError
 
@@ -44,7 +43,7 @@ def study(
 
     loaded = load_spec(spec)
     if print_spec:
-        sys.stdout.write(loaded.to_yaml())
+        print_answer(loaded.to_yaml())
         return 0
     console = make_console()
     folder = out or DEFAULT_FOLDER / loaded.name
@@ -58,16 +57,18 @@ def study(
                 device=device,
                 progress_fn=display.show,
             )
+            page = report.build(folder)
         except KeyboardInterrupt as error:
             raise _explain_interrupt(display) from error
-    page = report.build(folder)
     if as_json:
         print_json(_to_json(outcome, page))
     console.print(
         f"{loaded.name}: {outcome.runs_total} runs, {outcome.runs_done} done now, "
-        f"{outcome.runs_skipped} were done before. Report: {page}",
+        f"{outcome.runs_skipped} were done before.",
+        markup=False,
         soft_wrap=True,
     )
+    print_paths(console, {"Report": page})
     if outcome.errors:
         raise _explain_failures(outcome)
     return 0

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # Nine columns of numbers under such headings fit into 80 characters.
 HEADING_WIDTH = 10
+# A cell of a number column may be this wide before it is wrapped likewise.
+CELL_WIDTH = 14
 # A single word may be this wide before it is broken.
 WORD_WIDTH = 12
 
@@ -29,11 +31,18 @@ def make_table(table: "Table") -> rich.table.Table:
         is_label = place < table.num_labels
         lines = [heading] if is_label else _wrap(heading)
         shown.add_column(
-            Text("\n".join(lines)), justify="left" if is_label else "right", no_wrap=not is_label
+            Text("\n".join(lines)),
+            justify="left" if is_label else "right",
+            no_wrap=not is_label,
+            overflow="fold",
         )
     for row in table.rows:
-        shown.add_row(*map(Text, row))
+        shown.add_row(*map(Text, row[: table.num_labels]), *map(_fold, row[table.num_labels :]))
     return shown
+
+
+def _fold(cell: str) -> Text:
+    return Text(cell if len(cell) <= CELL_WIDTH else "\n".join(_wrap(cell)))
 
 
 def _wrap(heading: str) -> list[str]:

@@ -1,6 +1,6 @@
 """`limbeck transfer`: a student that learns from teachers, and what that was worth."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +22,7 @@ from limbeck.cli.models import (
     MapOption,
     MaxLengthOption,
     ModelOptions,
+    NoCacheOption,
     NormalizeOption,
     SplitOption,
     TextColumnOption,
@@ -30,7 +31,7 @@ from limbeck.cli.models import (
     read_class_map,
     split_pair,
 )
-from limbeck.cli.output import make_console, print_json
+from limbeck.cli.output import explain_interrupt, make_console, print_json, print_paths
 from limbeck.cli.tables import make_table
 from limbeck.cli.transfer_folder import (
     EXPORT_FILES,
@@ -40,7 +41,7 @@ from limbeck.cli.transfer_folder import (
     open_folder,
     write_folder,
 )
-from limbeck.core.errors import InputError, require, require_known
+from limbeck.core.errors import InputError, require_known
 
 if TYPE_CHECKING:
     from limbeck.pairs import TransferRecord
@@ -107,6 +108,7 @@ def transfer(  # noqa: PLR0913 - the command's options
         bool,
         typer.Option("--baseline/--no-baseline", help="Also finetune without a teacher, for comparison."),
     ] = True,
+    no_cache: NoCacheOption = False,
     seed: Annotated[int, typer.Option(help="Seed of the hold-out and the order of samples.")] = 0,
     device: DeviceOption = "auto",
     out: Annotated[Path, typer.Option(help="Folder for the new student, its card and report.")] = (
@@ -119,8 +121,9 @@ def transfer(  # noqa: PLR0913 - the command's options
 ) -> int:
     """Let a student learn from one or more teachers, and measure what that was worth.
 
-    Options that belong to a model are given once for all models, or once per model: for the student, then
-    for each teacher. A class map takes names of the teachers or the data to the student's.
+    --arch, --normalize, --input-size, --classes and --max-length belong to a model: give each once for all
+    models, or once per model, the student first; - where a model speaks for itself. A class map takes names
+    of the teachers or the data to the student's.
     """
     from limbeck import pairs
 
@@ -135,49 +138,41 @@ def transfer(  # noqa: PLR0913 - the command's options
     data_options = DataOptions(
         data_dir=data_dir, image_size=image_size, text_column=text_column, label_column=label_column
     )
-    require(
-        (split is None) == (client is None),
-        "--split and --client go together",
-        f"--split {split} and --client {client}",
-        "Give both, or none of them.",
-    )
-    if split is None or client is None:
-        data_set = data_options.load(data)
-    else:
-        data_set = data_options.load_client(data, split=split, client=client)
+    data_set = data_options.load(data, split=split, client=client)
     classifiers = load_models(sources, settings, data_set)
     transfer_set = None if proxy is None else data_options.load_proxy(proxy)
-    open_folder(out)
-    outcome = pairs.transfer(
-        classifiers[0],
-        classifiers[1:],
-        data_set,
-        technique=technique,
-        temperature=temperature,
-        weight=weight,
-        coefficients=coefficients,
-        epochs=epochs,
-        batch_size=batch_size,
-        optimizer=optimizer,  # pyright: ignore[reportArgumentType] - checked above
-        lr=lr,
-        weight_decay=weight_decay,
-        validation_share=validation_share,
-        keep=keep,  # pyright: ignore[reportArgumentType] - checked above
-        transfer_set=transfer_set,
-        class_map=renaming,
-        baseline=baseline,
-        seed=seed,
-        device=device,
-        teacher_names=name_models(sources)[1:],
-    )
-    new_student: Any = outcome.student
-    page = write_folder(out, new_student, outcome.record, data_set, parents=hash_models(classifiers))
-    _show(outcome.record, out, page)
-    exported = None if export is None else str(export_student(out, new_student, data_set, form=export))
-    if exported is not None:
-        make_console().print(f"Export: {exported}.", markup=False, soft_wrap=True)
+    with open_folder(out):
+        outcome = pairs.transfer(
+            classifiers[0],
+            classifiers[1:],
+            data_set,
+            technique=technique,
+            temperature=temperature,
+            weight=weight,
+            coefficients=coefficients,
+            epochs=epochs,
+            batch_size=batch_size,
+            optimizer=optimizer,  # pyright: ignore[reportArgumentType] - checked above
+            lr=lr,
+            weight_decay=weight_decay,
+            validation_share=validation_share,
+            keep=keep,  # pyright: ignore[reportArgumentType] - checked above
+            transfer_set=transfer_set,
+            class_map=renaming,
+            baseline=baseline,
+            cache=not no_cache,
+            seed=seed,
+            device=device,
+            teacher_names=name_models(sources)[1:],
+        )
+        new_student: Any = outcome.student
+        with explain_interrupt(out):
+            page = write_folder(out, new_student, outcome.record, data_set, parents=hash_models(classifiers))
+            program = None if export is None else export_student(out, new_student, data_set, form=export)
+    paths = {"student": str(out), "report": str(page), "export": None if program is None else str(program)}
+    _show(outcome.record, paths)
     if as_json:
-        print_json({**outcome.record.to_dict(), "student": str(out), "report": str(page), "export": exported})
+        print_json({**outcome.record.to_dict(), **paths})
     return 0
 
 
@@ -215,11 +210,12 @@ def parse_settings(words: Sequence[str]) -> dict[str, float]:
     return settings
 
 
-def _show(record: "TransferRecord", folder: Path, page: Path) -> None:
+def _show(record: "TransferRecord", paths: Mapping[str, str | None]) -> None:
     from limbeck.report.transfer import tabulate_attempts
 
     console = make_console()
     console.print(make_table(tabulate_attempts(record)))
     for warning in record.warnings:
         console.print(f"Warning: {warning}", markup=False, soft_wrap=True)
-    console.print(f"New student: {folder}. Report: {page}.", markup=False, soft_wrap=True)
+    names = {"student": "New student", "report": "Report", "export": "Export"}
+    print_paths(console, {names[name]: path for name, path in paths.items() if path is not None})

@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,16 +51,25 @@ def check_folder(folder: Path, models: Sequence[str]) -> None:
     )
 
 
-def open_folder(folder: Path) -> None:
-    """Make the folder, before anything is computed.
+@contextmanager
+def open_folder(folder: Path) -> Iterator[None]:
+    """Make the folder before anything is computed; where the block fails, take away what stayed empty.
 
     Raises:
         RunError: When nothing can be written there.
     """
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     with explain_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK):
         raise RunError(f"`{folder}` must be writable, but it is not. Choose another folder.")
+    try:
+        yield
+    except BaseException:
+        for place in made:
+            with suppress(OSError):  # it holds something
+                place.rmdir()
+        raise
 
 
 def write_folder(
@@ -86,8 +96,8 @@ def write_folder(
         for name in OWN_FILES:
             (folder / name).unlink(missing_ok=True)
     write_text(folder / RECORD_FILE, json.dumps(record.to_dict(), indent=2) + "\n")
-    models.save_classifier(
-        student,
+    card = models.save_classifier(
+        models.adapt(student, class_names=record.class_names),
         folder,
         training=describe_training(record),
         accuracies=list_accuracies(record),
@@ -95,7 +105,7 @@ def write_folder(
         input_shape=data.input_shape,
         parents=tuple(parents),
     )
-    return report.build_transfer_page(record, folder / REPORT_FILE, weights=folder / WEIGHTS_FILE)
+    return report.build_transfer_page(record, folder / REPORT_FILE, weights=folder / WEIGHTS_FILE, card=card)
 
 
 def describe_training(record: "TransferRecord") -> dict[str, Any]:

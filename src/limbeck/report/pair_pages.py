@@ -15,6 +15,7 @@ from limbeck.report.comparison import (
 )
 from limbeck.report.draw_pairs import MAX_CLASSES, draw_comparison, draw_transfer, pair_changes, pair_classes
 from limbeck.report.embed import render
+from limbeck.report.loading import write_load_program
 from limbeck.report.pictures import Picture, place_figure
 from limbeck.report.transfer import (
     describe_transfer,
@@ -27,6 +28,7 @@ from limbeck.report.transfer import (
 from limbeck.report.wording import label_technique, text_count
 
 if TYPE_CHECKING:
+    from limbeck.models import Card
     from limbeck.pairs import Comparison, TransferRecord
 
 
@@ -47,13 +49,16 @@ def build_comparison_page(comparison: "Comparison", path: Path) -> Path:
     return Path(path)
 
 
-def build_transfer_page(record: "TransferRecord", path: Path, *, weights: Path | None = None) -> Path:
+def build_transfer_page(
+    record: "TransferRecord", path: Path, *, weights: Path | None = None, card: "Card | None" = None
+) -> Path:
     """Write a transfer as one page.
 
     Args:
         record: What `limbeck.transfer` measured.
         path: The file to write; its folder is made when missing.
         weights: The new student's weights as safetensors, to say how they are loaded; None to leave that out.
+        card: The new student's card, to say also how it is built and what its inputs are.
 
     Returns:
         The page's path. It holds everything it shows and asks for nothing from elsewhere.
@@ -61,7 +66,7 @@ def build_transfer_page(record: "TransferRecord", path: Path, *, weights: Path |
     Raises:
         RunError: When the page cannot be written.
     """
-    write_text(Path(path), render("transfer.html.j2", **describe_transfer_page(record, weights)))
+    write_text(Path(path), render("transfer.html.j2", **describe_transfer_page(record, weights, card)))
     return Path(path)
 
 
@@ -90,7 +95,9 @@ def describe_comparison_page(comparison: "Comparison") -> dict[str, Any]:
     }
 
 
-def describe_transfer_page(record: "TransferRecord", weights: Path | None) -> dict[str, Any]:
+def describe_transfer_page(
+    record: "TransferRecord", weights: Path | None, card: "Card | None" = None
+) -> dict[str, Any]:
     """Everything the template of a transfer shows."""
     figures = draw_transfer(record)
     label = label_technique(record.attempt.technique)
@@ -112,13 +119,8 @@ def describe_transfer_page(record: "TransferRecord", weights: Path | None) -> di
         ),
         "classes": tabulate_changes(record),
         "facts": list_facts(record),
-        "load_command": None if weights is None else write_load_command(weights),
+        "load_program": None if weights is None else write_load_program(weights, card),
     }
-
-
-def write_load_command(weights: Path) -> str:
-    """The line of plain PyTorch that loads a new student's weights into the user's own model."""
-    return f'model.load_state_dict(safetensors.torch.load_file("{weights.as_posix()}"))'
 
 
 def _picture(figure: go.Figure, name: str, *, heading: str, note: str = "") -> Picture:

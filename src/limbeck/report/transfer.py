@@ -91,8 +91,7 @@ def describe_baseline(record: "TransferRecord") -> str:
 
 def describe_kept(record: "TransferRecord") -> str:
     """Which epoch's student was kept, and why."""
-    attempt = record.attempt
-    epochs = len(attempt.validation) - 1
+    attempt, epochs = record.attempt, _count_epochs(record, record.attempt)
     came, kept = text_percent(attempt.validation[0]), text_percent(attempt.validation[attempt.kept_epoch])
     end = f" The training diverged in epoch {attempt.diverged_in_epoch}." if attempt.diverged_in_epoch else ""
     judges = text_count(record.num_validation, "validation sample")
@@ -101,10 +100,14 @@ def describe_kept(record: "TransferRecord") -> str:
             f"The student after epoch {attempt.kept_epoch} of {epochs} was kept, the last one as asked, with "
             f"{kept} on {judges} ({came} as it came).{end}"
         )
+    if attempt.kept_epoch == 0 and attempt.diverged_in_epoch is not None:
+        return (
+            f"The student was kept as it came: the training diverged in epoch {attempt.diverged_in_epoch} of "
+            f"{epochs}, and no epoch before that was better than its {came} on {judges}."
+        )
     if attempt.kept_epoch == 0:
         return (
             f"The student was kept as it came: no epoch of {epochs} was better than its {came} on {judges}."
-            f"{end}"
         )
     return (
         f"The student after epoch {attempt.kept_epoch} of {epochs} was kept, because it was the best on "
@@ -162,7 +165,7 @@ def tabulate_attempts(record: "TransferRecord") -> Table:
             "Kept epoch",
             "Time",
         ),
-        rows=tuple(_row_of(attempt) for attempt in attempts),
+        rows=tuple(_row_of(record, attempt) for attempt in attempts),
     )
 
 
@@ -234,7 +237,7 @@ def list_facts(record: "TransferRecord") -> list[tuple[str, str]]:
             f"{record.num_train:,} to learn from, {record.num_validation:,} validation, "
             f"{record.num_measured:,} measured ({record.measured_on})",
         ),
-        ("Training", ", ".join(f"{name} {value}" for name, value in training.items()).replace("_", " ")),
+        ("Training", ", ".join(map(_text_setting, training, training.values())).replace("_", " ")),
         ("Kept", f"the {record.keep} epoch's student"),
         ("Seed", str(record.seed)),
         ("Device", record.device),
@@ -242,8 +245,9 @@ def list_facts(record: "TransferRecord") -> list[tuple[str, str]]:
     return [(name, value) for name, value in facts if value]
 
 
-def _row_of(attempt: "Attempt") -> tuple[str, ...]:
+def _row_of(record: "TransferRecord", attempt: "Attempt") -> tuple[str, ...]:
     change = attempt.change
+    end = f", diverged in epoch {attempt.diverged_in_epoch}" if attempt.diverged_in_epoch else ""
     return (
         label_technique(attempt.technique),
         text_percent(change.accuracy_before),
@@ -252,9 +256,14 @@ def _row_of(attempt: "Attempt") -> tuple[str, ...]:
         _unsigned(change.forgetting),
         f"{change.positive_flips:,}",
         f"{change.negative_flips:,}",
-        f"{attempt.kept_epoch} of {len(attempt.validation) - 1}",
+        f"{attempt.kept_epoch} of {_count_epochs(record, attempt)}{end}",
         text_seconds(attempt.seconds),
     )
+
+
+def _count_epochs(record: "TransferRecord", attempt: "Attempt") -> int:
+    """The epochs asked for, also where the training diverged; more where a technique trains several times."""
+    return max(int(record.training.get("epochs", 0)), len(attempt.validation) - 1)
 
 
 def _describe_teachers(record: "TransferRecord") -> list[str]:
@@ -290,6 +299,10 @@ def _may_be_chance(record: "TransferRecord") -> bool:
     changes = (record.attempt.change, record.baseline.change)
     num_flips = sum(change.positive_flips + change.negative_flips for change in changes)
     return abs(_difference_in_samples(record)) <= 2 * math.sqrt(num_flips)
+
+
+def _text_setting(name: str, value: object) -> str:
+    return f"{name} {text_plain(value) if isinstance(value, float) else value}"
 
 
 def _label(attempt: "Attempt") -> str:
