@@ -132,7 +132,7 @@ class Judge:
     ) -> Verdict:
         """The verdict of a model whose class c is class ``places[c]`` of the samples."""
         num_batches = ceil(count_samples(inputs) / EVALUATION_BATCH)
-        with StepBar(f"asking {whose}", num_batches, unit="batches", is_shown=self.shows_progress) as bar:
+        with StepBar(f"asking {whose}", num_batches, is_shown=self.shows_progress) as bar:
             logits = predict_cached(classifier, inputs, self.cache, after_batch=bar.advance)
         confidences, classes = logits.softmax(dim=-1).max(dim=-1)
         numbers = np.array([-1 if place is None else place for place in places])

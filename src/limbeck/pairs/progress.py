@@ -7,6 +7,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from limbeck.core.errors import count
+
 LINE_SECONDS = 10.0
 
 
@@ -16,15 +18,13 @@ class StepBar:
     Args:
         label: What is going on.
         num_steps: Steps in all.
-        unit: What a step is called.
         is_shown: Whether to show anything.
     """
 
-    def __init__(self, label: str, num_steps: int, *, unit: str = "steps", is_shown: bool) -> None:
+    def __init__(self, label: str, num_steps: int, *, is_shown: bool) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._label = label
         self._num_steps = num_steps
-        self._unit = unit
         self._is_shown = is_shown
         self._has_bar = is_shown and (self._console.is_terminal or self._console.is_jupyter)
         self._done = 0
@@ -34,7 +34,7 @@ class StepBar:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn(unit),
+            TextColumn("steps"),
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
             console=self._console,
@@ -46,7 +46,7 @@ class StepBar:
         if self._has_bar:
             self._bar.start()
         elif self._is_shown:
-            self._say(f"{self._num_steps:,} {self._unit}")
+            self._say(count(self._num_steps, "step"))
         return self
 
     def __exit__(
@@ -62,7 +62,7 @@ class StepBar:
             self._bar.advance(self._task)
         elif self._is_shown and time.monotonic() - self._last_line >= LINE_SECONDS:
             self._last_line = time.monotonic()
-            self._say(f"{self._done:,} of {self._num_steps:,} {self._unit}{self._note}")
+            self._say(f"{self._done:,} of {count(self._num_steps, 'step')}{self._note}")
 
     def note(self, text: str) -> None:
         """Say something beside the steps, such as the last accuracy."""
