@@ -37,7 +37,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         here = Path(name)
         (here / "models").symlink_to(models)
-        (here / "cifar10").symlink_to(data)
+        (here / "cifar10-jpeg").symlink_to(data)
         shown, outcomes = _walk(here)
         target.mkdir(parents=True, exist_ok=True)
         _draw(here / "limbeck-compare" / "report.html", target / "compare.png")
@@ -50,10 +50,10 @@ def main() -> None:
 def _walk(here: Path) -> tuple[list[tuple[str, str]], dict[str, dict[str, Any]]]:
     """Every command with what it showed, and the JSON of every transfer."""
     student, teacher = f"models/{STUDENT}", f"models/{TEACHER}"
-    data = ["--data", "cifar10"]
+    data = ["--data", "cifar10-jpeg"]
     shown = [_run(here, ["compare", student, teacher, *MODEL_OPTIONS, *data])[:2]]
     split = ["--strategy", "uniform", "--num-clients", "20", "--out", "split"]
-    shown.append(_run(here, ["partition", "cifar10", *split])[:2])
+    shown.append(_run(here, ["partition", "cifar10-jpeg", *split])[:2])
     outcomes = {}
     for name, options in TRANSFERS.items():
         sides = ["--student", student, "--teacher", teacher, *MODEL_OPTIONS, *data]
