@@ -3,33 +3,20 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import torch
 from torch import nn
 
-from limbeck.core.device import describe_device, pick_device
-from limbeck.core.errors import require, require_known
-from limbeck.data import Inputs, Tokens, count_samples
-from limbeck.engine import Training, check_transfer, default_target_cache, device_of
+from limbeck.core.device import describe_device
+from limbeck.data import Inputs, count_samples
+from limbeck.engine import check_transfer, device_of
 from limbeck.models import Classifier, adapt
-from limbeck.pairs.classes import find_columns
-from limbeck.pairs.compare import Judge
-from limbeck.pairs.keeper import KEEPS, Keep
-from limbeck.pairs.preparation import prepare_model, warn_of_chance
-from limbeck.pairs.readiness import STUDENT, Parties, Ready, get_ready
+from limbeck.pairs.keeper import Keep
+from limbeck.pairs.preparation import warn_of_chance
+from limbeck.pairs.readiness import STUDENT
 from limbeck.pairs.record import Attempt, Outcome, TransferRecord
-from limbeck.pairs.trial import Trial
-from limbeck.pairs.user_data import read_user_data
-from limbeck.techniques import (
-    AnySettings,
-    Technique,
-    get_technique,
-    make_settings,
-)
+from limbeck.pairs.setup import Options, Setup, choose_settings, list_teachers, set_up
+from limbeck.techniques import Technique, get_technique
 
 BASELINE = "finetune"
-# Small, because students are trained already; a transformer's weights bear smaller steps still.
-DEFAULT_LRS = {"sgd": 0.01, "adam": 0.001}
-TEXT_LR = 5e-5
 
 
 def transfer(  # noqa: PLR0913 - everything a user may set, in one call
@@ -96,128 +83,69 @@ def transfer(  # noqa: PLR0913 - everything a user may set, in one call
     Raises:
         InputError: When models, data, technique and settings do not fit each other.
     """
-    given = [] if teachers is None else [teachers] if isinstance(teachers, nn.Module) else list(teachers)
+    is_labelled = transfer_set is None
     chosen = get_technique(technique) if isinstance(technique, str) else technique
-    settings = _choose_settings(
-        chosen, temperature, weight, coefficients or {}, is_labelled=transfer_set is None
-    )
-    check_transfer(chosen, settings, has_labels=transfer_set is None, num_teachers=len(given))
-    _check_share(validation_share)
-    require_known("value of `keep`", keep, KEEPS)
-    own_data, kept_targets = read_user_data(data), default_target_cache() if cache else None
-    place = pick_device(device)
-    ready = get_ready(
-        _gather(student, given, teacher_names, place),
-        own_data,
-        Judge(cache=kept_targets, shows_progress=progress),
-        proxy=transfer_set,
-        class_map=class_map or {},
-        validation_share=validation_share,
-        seed=seed,
-    )
-    is_text = isinstance(ready.train.inputs, Tokens)
-    kind = optimizer or ("adam" if is_text else "sgd")
-    training = Training(
+    settings = choose_settings(chosen, temperature, weight, coefficients or {}, is_labelled=is_labelled)
+    given = list_teachers(teachers)
+    check_transfer(chosen, settings, has_labels=is_labelled, num_teachers=len(given))
+    options = Options(
         epochs=epochs,
         batch_size=batch_size,
-        optimizer=kind,
-        lr=_default_lr(kind, is_text=is_text) if lr is None else lr,
+        optimizer=optimizer,
+        lr=lr,
         weight_decay=weight_decay,
+        validation_share=validation_share,
+        keep=keep,
+        transfer_set=transfer_set,
+        class_map=class_map or {},
+        taught_classes=taught_classes,
+        seed=seed,
+        device=device,
+        cache=cache,
+        progress=progress,
+        teacher_names=teacher_names,
     )
-    trial = Trial(ready, training, keep=keep, seed=seed, shows_progress=progress)
-    case = ready.case(cache=kept_targets, taught_classes=_number_classes(taught_classes, ready.classes.names))
-    new_student, attempt = trial.run(case, chosen, settings)
+    setup = set_up(student, given, data, options)
+    new_student, attempt = setup.trial.run(setup.case, chosen, settings)
     finetuned = None
     if baseline and chosen.name != BASELINE:
-        _, finetuned = trial.run(ready.baseline_case(), get_technique(BASELINE), None)
+        _, finetuned = setup.trial.run(setup.ready.baseline_case(), get_technique(BASELINE), None)
+    return make_outcome(setup, student, new_student, attempt, finetuned)
+
+
+def make_outcome(
+    setup: Setup, given: nn.Module, new_student: nn.Module, attempt: Attempt, finetuned: Attempt | None
+) -> Outcome:
+    """The new student in the type that was given, and the record of what was measured.
+
+    Args:
+        setup: Models and samples.
+        given: The student as the user gave it.
+        new_student: What the attempt made of it.
+        attempt: The technique's.
+        finetuned: The baseline's, None when it was not run.
+    """
+    ready, options = setup.ready, setup.options
     return Outcome(
-        student=_as_given(new_student, student, ready.classes.names),
+        student=_as_given(new_student, given, ready.classes.names),
         record=TransferRecord(
             attempt=attempt,
             baseline=finetuned,
             teachers=ready.standings,
             class_names=ready.classes.names,
             measured_on=ready.measured_on,
-            keep=keep,
-            num_train=count_samples(case.inputs),
+            keep=options.keep,
+            num_train=count_samples(setup.case.inputs),
             num_validation=len(ready.validation),
             num_measured=len(ready.measured),
-            training=training.to_dict(),
-            seed=seed,
-            data=own_data.name,
-            data_fingerprint=own_data.fingerprint,
-            device=describe_device(place),
-            warnings=(*ready.warnings, *_warn_of_outcome(ready, trial, attempt, finetuned, training)),
+            training=setup.training.to_dict(),
+            seed=options.seed,
+            data=setup.data.name,
+            data_fingerprint=setup.data.fingerprint,
+            device=describe_device(device_of(ready.parties.student)),
+            warnings=(*ready.warnings, *_warn_of_outcome(setup, attempt, finetuned)),
         ),
     )
-
-
-def _gather(
-    student: nn.Module,
-    teachers: Sequence[nn.Module],
-    teacher_names: Sequence[str] | None,
-    device: torch.device,
-) -> Parties:
-    names = _name_teachers(teacher_names, len(teachers))
-    return Parties(
-        student=prepare_model(student, device, whose=STUDENT),
-        teachers=[
-            prepare_model(teacher, device, whose=name) for teacher, name in zip(teachers, names, strict=True)
-        ],
-        teacher_names=names,
-    )
-
-
-def _check_share(validation_share: float) -> None:
-    require(
-        0 < validation_share < 1,
-        "0 < validation_share < 1",
-        f"validation_share={validation_share}",
-        "0.1 is usual.",
-    )
-
-
-def _name_teachers(names: Sequence[str] | None, num_teachers: int) -> list[str]:
-    if names is None:
-        return ["The teacher"] if num_teachers == 1 else [f"Teacher {n + 1}" for n in range(num_teachers)]
-    require(
-        len(names) == num_teachers,
-        "there is one name per teacher",
-        f"{len(names)} names for {num_teachers} teachers",
-        "Name every teacher, or none.",
-    )
-    return list(names)
-
-
-def _choose_settings(
-    technique: Technique,
-    temperature: float | None,
-    weight: float | None,
-    coefficients: Mapping[str, float],
-    *,
-    is_labelled: bool,
-) -> AnySettings | None:
-    """The technique's defaults with what was given; the teacher alone counts where there are no labels."""
-    alone = not is_labelled and technique.defaults is not None
-    given = {"temperature": temperature, "weight": 1.0 if weight is None and alone else weight}
-    return make_settings(
-        technique, {**{name: value for name, value in given.items() if value is not None}, **coefficients}
-    )
-
-
-def _default_lr(optimizer: str, *, is_text: bool) -> float:
-    return TEXT_LR if is_text and optimizer == "adam" else DEFAULT_LRS.get(optimizer, DEFAULT_LRS["sgd"])
-
-
-def _number_classes(
-    taught_classes: Sequence[Sequence[str]] | None, names: Sequence[str]
-) -> list[list[int]] | None:
-    """The student's class numbers of what teachers were taught; a class it lacks does not count."""
-    if taught_classes is None:
-        return None
-    return [
-        [place for place in find_columns(taught, names) if place is not None] for taught in taught_classes
-    ]
 
 
 def _as_given(student: nn.Module, given: nn.Module, class_names: tuple[str, ...]) -> nn.Module:
@@ -227,13 +155,12 @@ def _as_given(student: nn.Module, given: nn.Module, class_names: tuple[str, ...]
     return new_student.to(device_of(given)).eval()
 
 
-def _warn_of_outcome(
-    ready: Ready, trial: Trial, attempt: Attempt, finetuned: Attempt | None, training: Training
-) -> list[str]:
+def _warn_of_outcome(setup: Setup, attempt: Attempt, finetuned: Attempt | None) -> list[str]:
+    ready, training = setup.ready, setup.training
     student, num_classes = ready.parties.student, len(ready.classes.names)
     warnings = list(
         warn_of_chance(
-            trial.before,
+            setup.trial.before,
             ready.measured.true_classes(),
             range(num_classes),
             whose=f"{STUDENT} as it came",
