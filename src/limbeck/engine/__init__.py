@@ -17,6 +17,7 @@ from limbeck.engine.pretraining import pretrain
 from limbeck.engine.target_cache import (
     TargetCache,
     default_target_cache,
+    hash_inputs,
     identify_logits,
     predict_cached,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "class_accuracy",
     "default_target_cache",
     "device_of",
+    "hash_inputs",
     "identify_logits",
     "measure_change",
     "predict",

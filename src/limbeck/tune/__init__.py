@@ -1,5 +1,7 @@
-"""Search of temperature and weight."""
+"""Search of a technique's settings."""
 
 from limbeck.tune.grid import choose_best, grid_points
+from limbeck.tune.search import DRIVERS, Tried
+from limbeck.tune.tuning import Tuned, Worth, compare_paired, tune
 
-__all__ = ["choose_best", "grid_points"]
+__all__ = ["DRIVERS", "Tried", "Tuned", "Worth", "choose_best", "compare_paired", "grid_points", "tune"]
