@@ -20,10 +20,10 @@ PUBLIC = {
     "techniques": "TECHNIQUES AnySettings ComposedTechnique DistSettings DkdSettings FrozenTechnique "
     "MutualTechnique NkdSettings Outputs Settings Target Technique get_technique "
     "list_coefficients make_settings standardize_technique",
-    "engine": "EVALUATION_BATCH Case Change Hooks TargetCache Trained Training Transferred accuracy "
-    "apply_technique check_transfer class_accuracy default_target_cache device_of hash_inputs "
-    "identify_logits measure_change predict predict_cached predict_logits pretrain "
-    "tells_better_than_chance train warm_up",
+    "engine": "EVALUATION_BATCH PRECISIONS Case Change Hooks Precision TargetCache Trained Training "
+    "Transferred accuracy apply_technique check_transfer class_accuracy default_target_cache "
+    "device_of hash_inputs identify_logits measure_change pick_precision predict predict_cached "
+    "predict_logits pretrain tells_better_than_chance train warm_up",
     "pairs": "Attempt Comparison Outcome Standing TransferRecord compare measure_calibration transfer",
     "tune": "DRIVERS Tried Tuned Worth choose_best compare_paired grid_points tune",
     "federate": "STARTS Client Consolidation Entry Ledger Round Start Started decode encode make_start "

@@ -24,6 +24,7 @@ TRANSFER_OPTIONS = (
     "--keep",
     "--lr",
     "--optimizer",
+    "--precision",
     "--proxy",
     "--seed",
     "--set",
@@ -34,6 +35,23 @@ TRANSFER_OPTIONS = (
     "--temperature",
     "--validation-share",
     "--weight",
+    "--weight-decay",
+)
+TUNE_OPTIONS = (
+    "--batch-size",
+    "--client",
+    "--driver",
+    "--epochs",
+    "--lr",
+    "--optimizer",
+    "--seed",
+    "--space",
+    "--split",
+    "--student",
+    "--teacher",
+    "--technique",
+    "--trials",
+    "--validation-share",
     "--weight-decay",
 )
 
@@ -70,6 +88,7 @@ def test_commands_and_their_options_are_the_promised_ones():
         "partition": ["--data-dir", "--json", "--num-clients", "--out", "--param", "--seed", "--strategy"],
         "compare": sorted([*MODEL_OPTIONS, *DATA_OPTIONS, *RUN_OPTIONS]),
         "transfer": sorted([*MODEL_OPTIONS, *DATA_OPTIONS, *TRANSFER_OPTIONS, *RUN_OPTIONS]),
+        "tune": sorted([*MODEL_OPTIONS, *DATA_OPTIONS, *TUNE_OPTIONS, *RUN_OPTIONS]),
         "report": ["--json", "--open"],
         "doctor": ["--data-dir", "--json"],
     }

@@ -274,6 +274,7 @@ def test_several_teachers_are_told_apart(folders, digits, capsys):
     [
         (["--technique", "dkdd"], "Did you mean `dkd`"),
         (["--keep", "first"], "Unknown value of `--keep` `first`"),
+        (["--precision", "half"], "Unknown precision `half`"),
         (["--optimizer", "adan"], "Did you mean `adam`"),
         (["--export", "onxx"], "Did you mean `onnx`"),
         (["--set", "beta=two"], "`--set` takes NAME=NUMBER"),

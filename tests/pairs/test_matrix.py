@@ -230,6 +230,25 @@ def text_pair():
     return make_bert(WORDS, 0), make_bert(WORDS[::-1][:8], 1)
 
 
+def test_texts_that_are_cut_are_counted_for_each_tokenizer(texts, text_pair):
+    short = models.adapt(text_pair[0], max_length=4)
+    options = {"technique": "kd", "epochs": 0, "baseline": False, "progress": False}
+    record = limbeck.transfer(short, text_pair[1], texts, **options).record
+    expected = "100% of the texts are longer than the 4 tokens that The student reads, and were cut."
+    assert [s[: len(expected)] for s in record.warnings if "were cut" in s] == [expected]
+    compared = limbeck.compare(short, text_pair[1], texts, progress=False)
+    assert sum("were cut" in sentence for sentence in compared.warnings) == 1
+
+
+def test_dropout_is_seeded_and_leaves_the_global_state_alone(texts, text_pair):
+    options = {"technique": "kd", "epochs": 1, "lr": 1e-3, "keep": "last", "baseline": False}
+    assert any(isinstance(module, nn.Dropout) and module.p > 0 for module in text_pair[0].modules())
+    state = torch.get_rng_state()
+    first, again = (limbeck.transfer(*text_pair, texts, progress=False, **options).student for _ in range(2))
+    assert hash_state(first.state_dict()) == hash_state(again.state_dict())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("technique", TECHNIQUES)
 def test_every_technique_runs_on_texts_with_two_tokenizers(texts, text_pair, technique):

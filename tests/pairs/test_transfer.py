@@ -160,6 +160,23 @@ def test_techniques_that_need_labels_refuse_a_proxy_set(student, teacher, digits
         transfer(student, teacher, digits, technique="dkd", transfer_set=digits.test.inputs)
 
 
+def test_a_gain_that_no_labelled_sample_can_show_is_pointed_out(student, teacher, digits):
+    few = digits.subset(np.flatnonzero(digits.labels < 5))
+    record = transfer(student, teacher, few, transfer_set=digits.train.inputs).record
+    assert any("proxy set does not count" in sentence for sentence in record.warnings)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "auto"])
+def test_the_precision_is_part_of_the_record_and_the_same_again(student, teacher, digits, precision):
+    records = [
+        transfer(student, teacher, digits, technique="dp-kd", precision=precision, baseline=False).record
+        for _ in range(2)
+    ]
+    assert records[0].training["precision"] in ("float32", "bfloat16")
+    assert records[0].attempt.change == records[1].attempt.change
+    assert records[0].training == records[1].training
+
+
 def test_two_teachers_are_named_and_measured(student, teacher, make_model, digits):
     record = transfer(
         student,
@@ -320,6 +337,7 @@ def test_a_copy_of_the_student_as_its_teacher_is_noticed(student, digits):
         ({"validation_share": 1}, "0 < validation_share < 1"),
         ({"validation_share": 0.9999}, "leaves samples to learn from"),
         ({"keep": "first"}, "Unknown value of `keep`"),
+        ({"precision": "bfloat"}, "Did you mean `bfloat16`"),
         ({"optimizer": "adamw"}, "Unknown optimizer"),
         ({"device": "abacus"}, "the device exists"),
         ({"teacher_names": ["a", "b"]}, "one name per teacher"),

@@ -88,6 +88,13 @@ NoCacheOption = Annotated[
     bool,
     typer.Option("--no-cache", help="Ask every model anew, and keep nothing it says for later runs."),
 ]
+PrecisionOption = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        help="Of forward passes in training: float32, bfloat16, or auto for the faster one by measurement.",
+    ),
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 

@@ -24,6 +24,7 @@ from limbeck.cli.models import (
     ModelOptions,
     NoCacheOption,
     NormalizeOption,
+    PrecisionOption,
     SplitOption,
     TextColumnOption,
     load_models,
@@ -110,6 +111,7 @@ def transfer(  # noqa: PLR0913 - the command's options
     ] = True,
     no_cache: NoCacheOption = False,
     seed: Annotated[int, typer.Option(help="Seed of the hold-out and the order of samples.")] = 0,
+    precision: PrecisionOption = "float32",
     device: DeviceOption = "auto",
     out: Annotated[Path, typer.Option(help="Folder for the new student, its card and report.")] = (
         DEFAULT_FOLDER
@@ -155,6 +157,7 @@ def transfer(  # noqa: PLR0913 - the command's options
             optimizer=optimizer,  # pyright: ignore[reportArgumentType] - checked above
             lr=lr,
             weight_decay=weight_decay,
+            precision=precision,  # pyright: ignore[reportArgumentType] - checked by the library
             validation_share=validation_share,
             keep=keep,  # pyright: ignore[reportArgumentType] - checked above
             transfer_set=transfer_set,

@@ -13,6 +13,7 @@ from limbeck.engine.evaluation import (
     predict_logits,
     tells_better_than_chance,
 )
+from limbeck.engine.precision import PRECISIONS, Precision, pick_precision
 from limbeck.engine.pretraining import pretrain
 from limbeck.engine.target_cache import (
     TargetCache,
@@ -25,9 +26,11 @@ from limbeck.engine.training import Hooks, Trained, Training, train, warm_up
 
 __all__ = [
     "EVALUATION_BATCH",
+    "PRECISIONS",
     "Case",
     "Change",
     "Hooks",
+    "Precision",
     "TargetCache",
     "Trained",
     "Training",
@@ -41,6 +44,7 @@ __all__ = [
     "hash_inputs",
     "identify_logits",
     "measure_change",
+    "pick_precision",
     "predict",
     "predict_cached",
     "predict_logits",

@@ -8,6 +8,7 @@ once per epoch. The plain loop this must equal is in `tests/engine`.
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
@@ -15,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from limbeck.core.errors import DivergedError, require, require_known
-from limbeck.core.seeds import torch_rng
+from limbeck.core.seeds import derive_seed, torch_rng
 from limbeck.data import Inputs, count_samples, load_batch
 from limbeck.engine.evaluation import device_of
+from limbeck.engine.precision import PRECISIONS, Precision, autocast
 
 # A loss this many times that of the first step (and of 1 nat) is no setback but the end of the training.
 DIVERGED_FACTOR = 100
@@ -38,6 +40,8 @@ class Training:
         momentum: Momentum of `sgd`, in [0, 1).
         weight_decay: L2 coefficient, at least 0.
         schedule: `cosine` lowers the learning rate to 0 over all steps, `constant` keeps it.
+        precision: `float32`, or `bfloat16` for forward passes in training by PyTorch's autocast; losses,
+            weights and evaluation stay in float32.
 
     Raises:
         InputError: When built with a value out of range.
@@ -52,10 +56,12 @@ class Training:
     momentum: float = 0.9
     weight_decay: float = 0.0
     schedule: Literal["cosine", "constant"] = "cosine"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         require_known("optimizer", self.optimizer, ("sgd", "adam"))
         require_known("schedule", self.schedule, ("cosine", "constant"))
+        require_known("precision", self.precision, PRECISIONS)
         require(self.epochs >= 0, "epochs >= 0", f"epochs={self.epochs}", "0 leaves the model as it is.")
         require(self.batch_size >= 1, "batch_size >= 1", f"batch_size={self.batch_size}", "64 is usual.")
         require(
@@ -119,7 +125,7 @@ def train(
         loss_fn: Per model one number per sample; a model's loss may depend on the others' logits only
             through detached tensors.
         training: The settings.
-        seed: Seed of the batch order.
+        seed: Seed of the batch order and of what layers draw, such as dropout.
         hooks: What to call on the way.
 
     Raises:
@@ -144,25 +150,36 @@ def train(
     lrs = iter(_learning_rates(training, num_steps))
     history: list[tuple[float, ...]] = []
     first: Tensor | None = None
-    for epoch in range(training.epochs):
-        for model in models:
-            model.train()
-        totals = torch.zeros(len(models), dtype=torch.float32, device=device)
-        for ids in batches(num_samples, training.batch_size, epoch=epoch, seed=seed, device=device):
-            optimizer.param_groups[0]["lr"] = next(lrs)
-            batch = load_batch(inputs, ids, device)
-            losses = loss_fn([model(batch) for model in models], ids)
-            optimizer.zero_grad(set_to_none=True)
-            means = torch.stack([loss.mean() for loss in losses])
-            first = means.detach() if first is None else first
-            means.sum().backward()
-            optimizer.step()
-            totals += torch.stack([loss.detach().sum() for loss in losses])
-            hooks.after_step()
-        assert first is not None
-        history.append(_check_stable(totals / num_samples, first, history, training))
-        hooks.after_epoch(models)
+    with _seed_layers(device, seed):
+        for epoch in range(training.epochs):
+            for model in models:
+                model.train()
+            totals = torch.zeros(len(models), dtype=torch.float32, device=device)
+            for ids in batches(num_samples, training.batch_size, epoch=epoch, seed=seed, device=device):
+                optimizer.param_groups[0]["lr"] = next(lrs)
+                batch = load_batch(inputs, ids, device)
+                with autocast(training.precision, device):
+                    logits = [model(batch) for model in models]
+                losses = loss_fn(logits, ids)
+                optimizer.zero_grad(set_to_none=True)
+                means = torch.stack([loss.mean() for loss in losses])
+                first = means.detach() if first is None else first
+                means.sum().backward()
+                optimizer.step()
+                totals += torch.stack([loss.detach().sum() for loss in losses])
+                hooks.after_step()
+            assert first is not None
+            history.append(_check_stable(totals / num_samples, first, history, training))
+            hooks.after_epoch(models)
     return Trained(losses=tuple(history), steps=num_steps, seconds=time.perf_counter() - started)
+
+
+@contextmanager
+def _seed_layers(device: torch.device, seed: int) -> Iterator[None]:
+    """Seed what layers draw in training, such as dropout, and leave the global random state as it was."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(derive_seed(seed, "layers"))
+        yield
 
 
 def batches(

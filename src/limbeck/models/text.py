@@ -1,6 +1,5 @@
 """Texts as tokens, once per distinct tokenizer, so that classifiers with different ones share a batch."""
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -10,13 +9,12 @@ from torch import Tensor
 from limbeck.core.errors import InputError, name_type, require
 from limbeck.models.classifier import Classifier
 
-logger = logging.getLogger("limbeck")
-
 
 def encode_texts(classifiers: Iterable[Classifier], texts: Sequence[str]) -> dict[str, Tensor]:
     """The tokens of every text for every tokenizer of the classifiers, as one dict that all of them take.
 
-    Texts are cut after a classifier's `max_length` tokens, which the log reports, and padded to the longest.
+    Texts are cut after a classifier's `max_length` tokens, see `measure_truncation`, and padded to the
+    longest.
 
     Args:
         classifiers: Each with a tokenizer; those with equal `tokenizer_id` share columns.
@@ -55,14 +53,6 @@ def _encode(classifiers: Iterable[Classifier], texts: Sequence[str]) -> Iterator
             listed, truncation=True, max_length=classifier.max_length, padding="longest"
         )
         _check_tokens(encoded)
-        cut = _count_cut(encoded)
-        if cut:
-            logger.warning(
-                "%d of %d texts are longer than %d tokens and were cut.",
-                cut,
-                len(listed),
-                classifier.max_length,
-            )
         yield key, encoded
 
 

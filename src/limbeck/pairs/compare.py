@@ -34,6 +34,7 @@ from limbeck.pairs.preparation import (
     prepare_model,
     probe_model,
     warn_of_chance,
+    warn_of_cut_texts,
 )
 from limbeck.pairs.progress import StepBar
 from limbeck.pairs.record import Comparison, Standing
@@ -94,6 +95,7 @@ def compare(
     ]
     labels = samples.labels.cpu().numpy()
     warnings = [warning for probe in probes for warning in probe.warnings]
+    warnings += warn_of_cut_texts(samples.inputs, classifiers, names)
     for classifier, verdict, own, whose in zip(classifiers, verdicts, renamed, names, strict=True):
         warnings += _warn_of_missing(class_names, own, labels, whose=whose)
         warnings += warn_of_chance(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from limbeck.core.errors import InputError, describe_error, require
 from limbeck.data import Inputs, Texts, Tokens, count_samples, load_batch
 from limbeck.engine import device_of
-from limbeck.models import Classifier, adapt, encode_texts
+from limbeck.models import Classifier, adapt, encode_texts, measure_truncation
 
 # Of the memory that is free on an accelerator, inputs may take this share; the rest is for training.
 RESIDENT_SHARE = 0.3
@@ -111,6 +111,23 @@ def _call(classifier: Classifier, batch: Tensor | dict[str, Tensor], *, whose: s
             "input size (`input_size`, on the command line `--input-size`), or bring the data to the shape "
             "it was trained on."
         ) from error
+
+
+def warn_of_cut_texts(
+    inputs: Inputs, classifiers: Sequence[Classifier], names: Sequence[str]
+) -> tuple[str, ...]:
+    """Per tokenizer that cuts texts a sentence with their share; none for other inputs than texts."""
+    if not isinstance(inputs, Texts):
+        return ()
+    shares = measure_truncation(classifiers, inputs.strings)
+    # Reversed, so that of equal tokenizers the first is named.
+    readers = reversed(list(zip(classifiers, names, strict=True)))
+    return tuple(
+        f"{shares[key]:.0%} of the texts are longer than the {model.max_length} tokens that {name} reads, "
+        "and were cut. Raise `max_length` (on the command line `--max-length`)."
+        for key, (model, name) in {model.tokenizer_id: (model, name) for model, name in readers}.items()
+        if key is not None and shares[key] > 0
+    )
 
 
 def warn_of_probabilities(logits: Tensor, *, whose: str) -> tuple[str, ...]:

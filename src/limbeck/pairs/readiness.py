@@ -24,7 +24,13 @@ from limbeck.pairs.classes import (
     rename_classes,
 )
 from limbeck.pairs.compare import Judge, measure_standing
-from limbeck.pairs.preparation import PROBED, prepare_inputs, probe_model, warn_of_chance
+from limbeck.pairs.preparation import (
+    PROBED,
+    prepare_inputs,
+    probe_model,
+    warn_of_chance,
+    warn_of_cut_texts,
+)
 from limbeck.pairs.record import Standing
 from limbeck.pairs.user_data import UserData
 from limbeck.partition import carve_out
@@ -164,7 +170,9 @@ def get_ready(
     data_names = rename_classes(data.class_names or classes.names, class_map)
     own, lost = relabel(data.train, data_names, classes.names, part="training")
     held, rest = _hold_out(own, validation_share, seed=seed)
-    validation, warnings = place(held), [*classes.warnings, *lost, *_warn_of_empty_classes(rest, classes)]
+    cut = warn_of_cut_texts(own.inputs, parties.all, [STUDENT, *parties.teacher_names])
+    empty = _warn_of_empty_classes(rest, classes, has_proxy=proxy is not None)
+    validation, warnings = place(held), [*classes.warnings, *lost, *cut, *empty]
     measured = validation
     if data.test is not None:
         test, lost = relabel(data.test, data_names, classes.names, part="test")
@@ -245,11 +253,16 @@ def _judge_teachers(
     return tuple(standings), warnings
 
 
-def _warn_of_empty_classes(samples: Samples, classes: Classes) -> tuple[str, ...]:
+def _warn_of_empty_classes(samples: Samples, classes: Classes, *, has_proxy: bool) -> tuple[str, ...]:
     counts = np.bincount(samples.labels.cpu().numpy(), minlength=len(classes.names))
     empty = [name for name, count in zip(classes.names, counts, strict=True) if count == 0]
     if not empty:
         return ()
+    if has_proxy:
+        return (
+            f"There are no labelled samples of {name_some(empty)}: what the student learns of it from the "
+            "proxy set does not count when the best epoch is chosen. To have it anyway, keep the last epoch.",
+        )
     return (
         f"There are no training samples of {name_some(empty)}: the student may forget what it knew of it.",
     )

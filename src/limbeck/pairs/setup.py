@@ -9,8 +9,16 @@ from torch import nn
 
 from limbeck.core.device import pick_device
 from limbeck.core.errors import require, require_known
-from limbeck.data import Inputs, Tokens
-from limbeck.engine import Case, Training, default_target_cache
+from limbeck.data import Inputs, Tokens, count_samples, load_batch
+from limbeck.engine import (
+    PRECISIONS,
+    Case,
+    Precision,
+    Training,
+    default_target_cache,
+    device_of,
+    pick_precision,
+)
 from limbeck.pairs.classes import find_columns
 from limbeck.pairs.compare import Judge
 from limbeck.pairs.keeper import KEEPS, Keep
@@ -38,6 +46,7 @@ class Options:
     optimizer: Literal["sgd", "adam"] | None
     lr: float | None
     weight_decay: float
+    precision: Literal["auto", "float32", "bfloat16"]
     validation_share: float
     keep: Keep
     transfer_set: Inputs | None
@@ -57,6 +66,7 @@ class Options:
             "0.1 is usual.",
         )
         require_known("value of `keep`", self.keep, KEEPS)
+        require_known("precision", self.precision, ("auto", *PRECISIONS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +107,7 @@ def set_up(student: nn.Module, teachers: Sequence[nn.Module], data: Any, options
         validation_share=options.validation_share,
         seed=options.seed,
     )
-    training = _make_training(options, is_text=isinstance(ready.train.inputs, Tokens))
+    training = _make_training(options, ready)
     taught = _number_classes(options.taught_classes, ready.classes.names)
     return Setup(
         options=options,
@@ -160,7 +170,8 @@ def _name_teachers(names: Sequence[str] | None, num_teachers: int) -> list[str]:
     return list(names)
 
 
-def _make_training(options: Options, *, is_text: bool) -> Training:
+def _make_training(options: Options, ready: Ready) -> Training:
+    is_text = isinstance(ready.train.inputs, Tokens)
     kind = options.optimizer or ("adam" if is_text else "sgd")
     return Training(
         epochs=options.epochs,
@@ -168,7 +179,15 @@ def _make_training(options: Options, *, is_text: bool) -> Training:
         optimizer=kind,
         lr=_default_lr(kind, is_text=is_text) if options.lr is None else options.lr,
         weight_decay=options.weight_decay,
+        precision=_pick_precision(options, ready) if options.precision == "auto" else options.precision,
     )
+
+
+def _pick_precision(options: Options, ready: Ready) -> Precision:
+    """The faster precision for the student, measured on a batch."""
+    student, inputs = ready.parties.student, ready.train.inputs
+    ids = torch.arange(min(options.batch_size, count_samples(inputs)))
+    return pick_precision(student, load_batch(inputs, ids, device_of(student)))
 
 
 def _default_lr(optimizer: str, *, is_text: bool) -> float:

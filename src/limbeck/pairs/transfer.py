@@ -33,6 +33,7 @@ def transfer(  # noqa: PLR0913 - everything a user may set, in one call
     optimizer: Literal["sgd", "adam"] | None = None,
     lr: float | None = None,
     weight_decay: float = 0.0,
+    precision: Literal["auto", "float32", "bfloat16"] = "float32",
     validation_share: float = 0.1,
     keep: Keep = "best",
     transfer_set: Inputs | None = None,
@@ -66,6 +67,8 @@ def transfer(  # noqa: PLR0913 - everything a user may set, in one call
         optimizer: `sgd` or `adam`; None for `adam` on text and `sgd` on all else.
         lr: Learning rate at the start; None for 0.01 (`sgd`), 0.001 (`adam`), 0.00005 (`adam` on text).
         weight_decay: L2 coefficient.
+        precision: `float32`; `bfloat16` for forward passes in training; `auto` for the faster one, measured
+            on this machine once and then remembered.
         validation_share: Share of the training samples that judges the epochs, in (0, 1).
         keep: `best`, or `last` for the student after the last epoch whatever its accuracy.
         transfer_set: Unlabelled inputs to learn from instead of the data's training samples.
@@ -94,6 +97,7 @@ def transfer(  # noqa: PLR0913 - everything a user may set, in one call
         optimizer=optimizer,
         lr=lr,
         weight_decay=weight_decay,
+        precision=precision,
         validation_share=validation_share,
         keep=keep,
         transfer_set=transfer_set,

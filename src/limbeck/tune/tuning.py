@@ -105,6 +105,7 @@ def tune(  # noqa: PLR0913 - everything a user may set, in one call
     optimizer: Literal["sgd", "adam"] | None = None,
     lr: float | None = None,
     weight_decay: float = 0.0,
+    precision: Literal["auto", "float32", "bfloat16"] = "float32",
     validation_share: float = 0.1,
     class_map: Mapping[str, str] | None = None,
     taught_classes: Sequence[Sequence[str]] | None = None,
@@ -135,6 +136,8 @@ def tune(  # noqa: PLR0913 - everything a user may set, in one call
         optimizer: `sgd` or `adam`.
         lr: Learning rate at the start.
         weight_decay: L2 coefficient.
+        precision: `float32`; `bfloat16` for forward passes in training; `auto` for the faster one, measured
+            on this machine once and then remembered.
         validation_share: Share of the training samples that judges.
         class_map: Names of others to the student's.
         taught_classes: For `kd-coverage`.
@@ -163,6 +166,7 @@ def tune(  # noqa: PLR0913 - everything a user may set, in one call
         optimizer=optimizer,
         lr=lr,
         weight_decay=weight_decay,
+        precision=precision,
         validation_share=validation_share,
         keep="best",
         transfer_set=None,
