@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks import rounds, transfer
+from benchmarks import precision, rounds, target_cache, transfer
 from benchmarks.measure import write_result
 
 RESULTS = Path(__file__).parent / "results"
@@ -10,7 +10,7 @@ RESULTS = Path(__file__).parent / "results"
 
 def main() -> None:
     """Run the benchmarks one after another."""
-    for benchmark in (transfer, rounds):
+    for benchmark in (transfer, rounds, target_cache, precision):
         write_result(benchmark.measure(), RESULTS)
 
 
