@@ -44,6 +44,7 @@ TUNE_OPTIONS = (
     "--epochs",
     "--lr",
     "--optimizer",
+    "--precision",
     "--seed",
     "--space",
     "--split",

@@ -1,6 +1,5 @@
 """Texts for several classifiers at once."""
 
-
 import pytest
 import torch
 from tests.models.conftest import WORDS, make_bert, make_tokenizer

@@ -120,6 +120,12 @@ def test_a_trial_whose_process_died_is_tried_again(pair, digits, tmp_path):
     assert tried == {(1, 0.1), (1, 0.9), (4, 0.1), (4, 0.9)}
 
 
+def test_a_damaged_database_is_one_sentence(pair, digits, tmp_path):
+    (tmp_path / "tuning.sqlite").write_bytes(b"this is no database " * 100)
+    with pytest.raises(InputError, match="must be a database of trials, but it is damaged"):
+        run(pair, digits, tmp_path)
+
+
 def test_other_conditions_are_another_search(pair, digits, tmp_path):
     run(pair, digits, tmp_path)
     calls = []

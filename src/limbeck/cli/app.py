@@ -17,6 +17,7 @@ from limbeck.cli.partition import partition
 from limbeck.cli.report import report
 from limbeck.cli.study import study
 from limbeck.cli.transfer import transfer
+from limbeck.cli.tune import tune
 from limbeck.core.errors import InputError, RunError
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # of the click that this typer uses
@@ -34,7 +35,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (study, partition, compare, transfer, report, doctor):
+for command in (study, partition, compare, transfer, tune, report, doctor):
     app.command()(reserve_stdout(command))
 
 

@@ -1,4 +1,4 @@
-"""What a study, a comparison or a transfer found: tables, figures, one page and its summary as Markdown."""
+"""What a study, a comparison, a transfer or a search found: tables, figures, one page and its summary as Markdown."""
 
 from limbeck.report.comparison import comparison_markdown
 from limbeck.report.compute import (
@@ -16,11 +16,13 @@ from limbeck.report.page import build
 from limbeck.report.pair_pages import build_comparison_page, build_transfer_page
 from limbeck.report.rounds import federated_curves, rounds_saved, rounds_to_target, summarise_rounds
 from limbeck.report.transfer import transfer_markdown
+from limbeck.report.tuning_page import build_tuning_page
 
 __all__ = [
     "build",
     "build_comparison_page",
     "build_transfer_page",
+    "build_tuning_page",
     "class_changes",
     "comparison_markdown",
     "draw_comparison",

@@ -36,7 +36,7 @@ def draw_surface(surface: pl.DataFrame, *, title: str = "") -> go.Figure:
     cells = [[rows.get((t, w)) for w in weights] for t in temperatures]
     figure = new_figure(title, height=72 + 40 * len(temperatures))
     figure.add_trace(
-        _heat_map(
+        heat_map(
             values=[[_scale(cell, "gain") for cell in line] for line in cells],
             texts=[[_surface_text(cell) for cell in line] for line in cells],
             hovers=[[_surface_hover(cell) for cell in line] for line in cells],
@@ -45,10 +45,10 @@ def draw_surface(surface: pl.DataFrame, *, title: str = "") -> go.Figure:
     for row in rows.values():
         place = (weights.index(row["weight"]), temperatures.index(row["temperature"]))
         if row["is_vanilla"]:
-            figure.add_shape(_frame(place, inset=0.09, dash="dot", name="vanilla"))
+            figure.add_shape(frame_cell(place, inset=0.09, dash="dot", name="vanilla"))
         if row["is_best"]:
-            figure.add_shape(_frame(place, inset=0.02, dash="solid", name="best by validation"))
-    _label_cells(figure, list(map(text_plain, weights)), list(map(text_plain, temperatures)))
+            figure.add_shape(frame_cell(place, inset=0.02, dash="solid", name="best by validation"))
+    label_cells(figure, list(map(text_plain, weights)), list(map(text_plain, temperatures)))
     figure.update_xaxes(title_text="weight w")
     return figure.update_yaxes(title_text="temperature T")
 
@@ -68,7 +68,7 @@ def draw_class_changes(changes: pl.DataFrame, class_names: Sequence[str], *, tit
     names = [str(class_names[i]) if i < len(class_names) else str(i) for i in classes]
     figure = new_figure(title, height=88 + 34 * len(techniques))
     figure.add_trace(
-        _heat_map(
+        heat_map(
             values=[[_scale(cell, "change") for cell in line] for line in cells],
             texts=[[_change_text(cell) for cell in line] for line in cells],
             hovers=[
@@ -76,15 +76,22 @@ def draw_class_changes(changes: pl.DataFrame, class_names: Sequence[str], *, tit
             ],
         )
     )
-    _label_cells(
+    label_cells(
         figure, [shorten(name, NAME_LENGTH) for name in names], [label_technique(t) for t in techniques]
     )
     return figure.update_xaxes(tickangle=-45 if max(map(len, names), default=0) > 3 else 0)
 
 
-def _heat_map(
+def heat_map(
     *, values: list[list[float | None]], texts: list[list[str]], hovers: list[list[str]]
 ) -> go.Heatmap:
+    """Cells around zero: blue above, orange below, with their texts where these have room.
+
+    Args:
+        values: Per row from the bottom, one number per column; None for an empty cell.
+        texts: What stands in each cell.
+        hovers: What is said of it under the pointer, as markup.
+    """
     limit = symmetric_limit([value for line in values for value in line if value is not None])
     shows_text = max(map(len, values), default=0) <= MAX_CELL_TEXTS
     return go.Heatmap(
@@ -102,7 +109,8 @@ def _heat_map(
     )
 
 
-def _label_cells(figure: go.Figure, columns: Sequence[str], rows: Sequence[str]) -> None:
+def label_cells(figure: go.Figure, columns: Sequence[str], rows: Sequence[str]) -> None:
+    """Label the columns and, from the bottom, the rows of a heat map."""
     quiet = {"showgrid": False, "zeroline": False}
     figure.update_xaxes(
         tickvals=list(range(len(columns))), ticktext=list(map(escape_markup, columns)), **quiet
@@ -110,7 +118,8 @@ def _label_cells(figure: go.Figure, columns: Sequence[str], rows: Sequence[str])
     figure.update_yaxes(tickvals=list(range(len(rows))), ticktext=list(map(escape_markup, rows)), **quiet)
 
 
-def _frame(place: tuple[int, int], *, inset: float, dash: str, name: str) -> dict[str, Any]:
+def frame_cell(place: tuple[int, int], *, inset: float, dash: str, name: str) -> dict[str, Any]:
+    """A frame within the cell at (column, row)."""
     reach = 0.5 - inset
     return {
         "type": "rect",

@@ -5,13 +5,14 @@ transfer under equal conditions, judged on the validation samples; the test part
 asked once for all trials.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from limbeck.core.errors import require, require_known
+from limbeck.core.errors import InputError, RunError, require, require_known
 from limbeck.core.fingerprint import hash_config
 from limbeck.core.seeds import derive_seed
 from limbeck.pairs import Attempt
@@ -152,12 +153,8 @@ def search(
         "driver": plan.driver,
         "conditions": dict(conditions),
     }
-    study = optuna.create_study(
-        storage=f"sqlite:///{folder / STORE_FILE}",
-        study_name=f"{technique.name}-{hash_config(identity)}",
-        sampler=_make_sampler(space, plan),
-        direction="maximize",
-        load_if_exists=True,
+    study = _open_study(
+        folder / STORE_FILE, f"{technique.name}-{hash_config(identity)}", _make_sampler(space, plan)
     )
 
     def objective(trial: "Trial") -> float:
@@ -175,6 +172,40 @@ def search(
         )
     finished = _list_finished(study)
     return finished, _weigh_settings(study, finished)
+
+
+def _open_study(path: Path, name: str, sampler: "BaseSampler") -> "Study":
+    """The search called `name` in the database, made when missing.
+
+    Raises:
+        InputError: When the file is damaged or something else.
+        RunError: When it cannot be written.
+    """
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        return optuna.create_study(
+            storage=f"sqlite:///{path}",
+            study_name=name,
+            sampler=sampler,
+            direction="maximize",
+            load_if_exists=True,
+        )
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        if not is_writable(path):
+            raise RunError(
+                f"`{path}` must be writable, but the system refuses it. Free space, or choose another folder."
+            ) from error
+        raise InputError(
+            f"`{path}` must be a database of trials, but it is damaged or something else. "
+            "Restore it from a copy, or move it away and search anew."
+        ) from error
+
+
+def is_writable(path: Path) -> bool:
+    """Whether a file can be written, or made where it is missing."""
+    return os.access(path if path.exists() else path.parent, os.W_OK)
 
 
 def _make_sampler(space: Space, plan: SearchPlan) -> "BaseSampler":
