@@ -1,4 +1,4 @@
-"""What a study, a comparison, a transfer or a search found: tables, figures, one page and its summary as Markdown."""
+"""What a study, comparison, transfer or search found: tables, figures, one page and its Markdown summary."""
 
 from limbeck.report.comparison import comparison_markdown
 from limbeck.report.compute import (
