@@ -231,6 +231,16 @@ def test_a_former_transfer_is_replaced_with_all_its_files(folders, capsys, here)
     assert not (here / "new" / "model.pt2").exists()
 
 
+def test_nothing_of_a_former_text_model_stays_beside_the_new_student(folders, here):
+    (here / "new").mkdir()
+    for name in ("record.json", "config.json", "tokenizer.json"):
+        (here / "new" / name).write_text("{}")
+    words = transfer_words(folders, "--teacher", folders["high"], "--out", "new", "--no-baseline")
+    assert run(words) == 0
+    left = sorted(path.name for path in (here / "new").iterdir())
+    assert left == ["card.json", "model.safetensors", "record.json", "report.html"]
+
+
 def test_an_unlabelled_set_is_learned_from_with_the_teachers_alone(folders, digits, capsys, here):
     np.savez(here / "proxy.npz", x=digits.test.inputs[:50].numpy())
     words = transfer_words(folders, "--teacher", folders["high"], "--proxy", "proxy.npz", "--json")

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from limbeck.core.files import explain_disk_errors, write_text
 
 if TYPE_CHECKING:
     from limbeck.data import DataSet
-    from limbeck.models import Classifier
+    from limbeck.models import Card, Classifier
     from limbeck.pairs import TransferRecord
 
 RECORD_FILE = "record.json"
@@ -20,12 +20,14 @@ REPORT_FILE = "report.html"
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "card.json"
 EXPORT_FILES = {"onnx": "model.onnx", "torch": "model.pt2"}
-OWN_FILES = (CARD_FILE, WEIGHTS_FILE, REPORT_FILE, *EXPORT_FILES.values())
+# What transformers keeps beside the weights of its models.
+TRANSFORMERS_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json")
+OWN_FILES = (CARD_FILE, WEIGHTS_FILE, REPORT_FILE, *EXPORT_FILES.values(), *TRANSFORMERS_FILES)
 EXAMPLES = 2
 
 
 def check_folder(folder: Path, models: Sequence[str]) -> None:
-    """Refuse a folder whose content is not a former transfer's, or that holds one of the models.
+    """Refuse a folder whose content is no former transfer's or search's, or that holds one of the models.
 
     Raises:
         InputError: When writing there would destroy something.
@@ -37,7 +39,7 @@ def check_folder(folder: Path, models: Sequence[str]) -> None:
     is_ours = not is_folder or (folder / RECORD_FILE).exists() or not any(folder.iterdir())
     require(
         is_ours,
-        "--out is new, empty or a former transfer's",
+        "--out is new, empty or a former run's",
         f"`{folder}`, which holds other files",
         "Choose another folder.",
     )
@@ -82,21 +84,44 @@ def write_folder(
 ) -> Path:
     """Replace what a former transfer left by the new student, its card, the record and the report.
 
-    The record comes first: it marks the folder as a transfer's, should the rest be interrupted.
-
     Returns:
         The report's path.
 
     Raises:
         RunError: When a file cannot be written.
     """
-    from limbeck import models, report
+    from limbeck import report
+
+    card = save_student(folder, student, record, data, content=record.to_dict(), parents=parents)
+    return report.build_transfer_page(record, folder / REPORT_FILE, weights=folder / WEIGHTS_FILE, card=card)
+
+
+def save_student(
+    folder: Path,
+    student: "Classifier",
+    record: "TransferRecord",
+    data: "DataSet",
+    *,
+    content: Mapping[str, Any],
+    parents: Sequence[str],
+) -> "Card":
+    """Replace what a former run left by `content` as its record, the new student and its card.
+
+    The record comes first: it marks the folder as ours, should the rest be interrupted.
+
+    Returns:
+        The card.
+
+    Raises:
+        RunError: When a file cannot be written.
+    """
+    from limbeck import models
 
     with explain_disk_errors(folder):
         for name in OWN_FILES:
             (folder / name).unlink(missing_ok=True)
-    write_text(folder / RECORD_FILE, json.dumps(record.to_dict(), indent=2) + "\n")
-    card = models.save_classifier(
+    write_text(folder / RECORD_FILE, json.dumps(content, indent=2) + "\n")
+    return models.save_classifier(
         models.adapt(student, class_names=record.class_names),
         folder,
         training=describe_training(record),
@@ -105,7 +130,6 @@ def write_folder(
         input_shape=data.input_shape,
         parents=tuple(parents),
     )
-    return report.build_transfer_page(record, folder / REPORT_FILE, weights=folder / WEIGHTS_FILE, card=card)
 
 
 def describe_training(record: "TransferRecord") -> dict[str, Any]:

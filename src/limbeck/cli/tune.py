@@ -1,6 +1,5 @@
 """`limbeck tune`: the settings of a technique that suit one transfer, and whether they were worth it."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,12 +37,12 @@ from limbeck.cli.search_progress import SearchDisplay
 from limbeck.cli.tables import make_table
 from limbeck.cli.transfer import MODEL, check_words
 from limbeck.cli.transfer_folder import (
-    RECORD_FILE,
+    REPORT_FILE,
     WEIGHTS_FILE,
     check_folder,
     hash_models,
     open_folder,
-    write_folder,
+    save_student,
 )
 from limbeck.core.errors import InputError, RunError, require
 
@@ -251,7 +250,7 @@ def watch_search(search_fn: "Callable[[], Tuned]", display: SearchDisplay) -> "T
 
 
 def write_search(folder: Path, tuned: "Tuned", data: "DataSet", *, parents: Sequence[str]) -> Path:
-    """Write the folder of the transfer with the best settings; its record and report are the search's.
+    """Write the student with the best settings, its card, and the search's record and report.
 
     Returns:
         The report's path.
@@ -259,14 +258,12 @@ def write_search(folder: Path, tuned: "Tuned", data: "DataSet", *, parents: Sequ
     Raises:
         RunError: When a file cannot be written.
     """
-    from limbeck import models
-    from limbeck.core.files import write_text
     from limbeck.report import build_tuning_page
 
     student: Any = tuned.outcome.student
-    page = write_folder(folder, student, tuned.record, data, parents=parents)
-    write_text(folder / RECORD_FILE, json.dumps(tuned.to_dict(), indent=2) + "\n")
-    return build_tuning_page(tuned, page, card=models.read_card(folder), weights=folder / WEIGHTS_FILE)
+    content = tuned.to_dict()
+    card = save_student(folder, student, tuned.record, data, content=content, parents=parents)
+    return build_tuning_page(tuned, folder / REPORT_FILE, card=card, weights=folder / WEIGHTS_FILE)
 
 
 def _show(tuned: "Tuned", paths: Mapping[str, str]) -> None:
