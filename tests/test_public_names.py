@@ -20,15 +20,16 @@ PUBLIC = {
     "techniques": "TECHNIQUES AnySettings ComposedTechnique DistSettings DkdSettings FrozenTechnique "
     "MutualTechnique NkdSettings Outputs Settings Target Technique get_technique "
     "list_coefficients make_settings standardize_technique",
-    "engine": "EVALUATION_BATCH PRECISIONS Case Change Hooks Precision TargetCache Trained Training "
-    "Transferred accuracy apply_technique check_transfer class_accuracy default_target_cache "
-    "device_of hash_inputs identify_logits measure_change pick_precision predict predict_cached "
-    "predict_logits pretrain tells_better_than_chance train warm_up",
+    "engine": "EVALUATION_BATCH OPTIMIZERS PRECISIONS Case Change Hooks Optimizer Precision TargetCache "
+    "Trained Training Transferred accuracy apply_technique check_transfer class_accuracy "
+    "default_target_cache device_of hash_inputs identify_logits measure_change pick_precision "
+    "predict predict_cached predict_logits pretrain tells_better_than_chance train warm_up",
     "pairs": "Attempt Comparison Outcome Standing TransferRecord compare measure_calibration transfer",
     "tune": "DRIVERS Tried Tuned Worth choose_best compare_paired grid_points tune",
     "federate": "STARTS Client Consolidation Entry Ledger Round Start Started decode encode make_start "
     "run_fedavg",
-    "study": "Plan Progress Run StudyOutcome StudySpec list_builtin load_spec make_plan parse_spec run_study",
+    "study": "Plan Progress Run StudyOutcome StudySpec list_builtin load_spec make_plan parse_spec "
+    "run_study",
 }
 
 

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-import torch.nn.functional as F
+from tests.cli.saved_models import complaint, measure
 
 from limbeck import data, models
 from limbeck.cli.app import _run as run
-from limbeck.engine import accuracy, predict
+
+pytestmark = pytest.mark.usefixtures("here")
 
 NEEDED = {
     "technique",
@@ -30,49 +31,6 @@ NEEDED = {
 }
 
 
-@pytest.fixture(scope="module")
-def digits():
-    return data.load("digits")
-
-
-@pytest.fixture(scope="module")
-def folders(digits, tmp_path_factory):
-    """Two models that know different digits: `low` those below 6, `high` those from 4."""
-    root = tmp_path_factory.mktemp("models")
-    return {
-        "low": save_model(digits, range(6), root / "low", seed=0),
-        "high": save_model(digits, range(4, 10), root / "high", seed=1),
-    }
-
-
-def save_model(digits, classes, folder: Path, *, seed: int) -> str:
-    normalization = data.measure_normalization(digits.train)
-    samples = digits.subset(np.flatnonzero(np.isin(digits.labels, classes)))
-    model = models.build("mlp", input_shape=digits.input_shape, num_classes=10, seed=seed)
-    inputs = data.normalize(samples.inputs, normalization)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-    for _ in range(20):  # whole-batch steps: enough to tell the digits apart
-        optimizer.zero_grad()
-        F.cross_entropy(model(inputs), samples.labels).backward()
-        optimizer.step()
-    classifier = models.Classifier(
-        model,
-        class_names=digits.class_names,
-        preprocessing=models.Preprocessing(normalization=normalization),
-        arch="mlp",
-    )
-    models.save_classifier(
-        classifier,
-        folder,
-        training={},
-        accuracies={},
-        data_fingerprint=digits.fingerprint,
-        input_shape=digits.input_shape,
-    )
-    return str(folder)
-
-
-# A model of a user's own file that says so on stdout whenever it is built or asked.
 NOISY = """
 from torch import nn
 
@@ -100,28 +58,8 @@ def noisy(here):
     return ["noisy.pt", "--arch", "noisy.py:Noisy"]
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path
-
-
 def transfer_words(folders, *words):
     return ["transfer", "--student", folders["low"], "--data", "digits", "--epochs", "1", *words]
-
-
-def complaint(capsys):
-    output = capsys.readouterr()
-    assert output.out == ""
-    assert "Traceback" not in output.err
-    return output.err.strip().splitlines()[-1]
-
-
-def measure(folder, digits) -> float:
-    """The accuracy of a saved model on the digits' test part."""
-    model = models.load_classifier(folder)
-    return accuracy(predict(model, digits.test.inputs), digits.test.labels.numpy())
 
 
 def test_compare_prints_one_object_whose_parts_are_all_samples(folders, digits, capsys, here):

@@ -7,35 +7,15 @@ import subprocess
 import sys
 
 import pytest
-from tests.cli.test_pairs import complaint, measure, save_model
+from tests.cli.saved_models import complaint, measure
 
-from limbeck import data, models
+from limbeck import models
 from limbeck.cli.app import _run as run
 from limbeck.cli.tune import choose_space, parse_space
 
+pytestmark = pytest.mark.usefixtures("here")
+
 SMALL = ("--space", "temperature=1,4", "--space", "weight=0.1,0.5")
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return data.load("digits")
-
-
-@pytest.fixture(scope="module")
-def folders(digits, tmp_path_factory):
-    """Two models that know different digits: `low` those below 6, `high` those from 4."""
-    root = tmp_path_factory.mktemp("models")
-    return {
-        "low": save_model(digits, range(6), root / "low", seed=0),
-        "high": save_model(digits, range(4, 10), root / "high", seed=1),
-    }
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path
 
 
 def tune_words(folders, *words):

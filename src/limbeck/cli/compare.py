@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from limbeck.cli.models import (
+    MODEL,
     ArchOption,
     ClassesOption,
     ClassMapOption,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 DEFAULT_PAGE = Path("limbeck-compare/report.html")
 MAX_CLASSES_SHOWN = 25
-MODEL = "a folder with card.json or config.json, or a file of weights with --arch"
 
 
 def compare(  # noqa: PLR0913 - the command's options

@@ -19,6 +19,23 @@ KEEP_OWN = "-"
 NONE = "none"
 WEIGHT_STEMS = ("model", "pytorch_model", "checkpoint", "weights", "best", "last")
 
+MODEL = "a folder with card.json or config.json, or a file of weights with --arch"
+
+StudentOption = Annotated[str, typer.Option("--student", help=f"The model that learns: {MODEL}.")]
+TeacherOption = Annotated[
+    list[str] | None,
+    typer.Option("--teacher", help="A model it learns from, likewise; repeatable."),
+]
+BatchSizeOption = Annotated[int, typer.Option("--batch-size", help="Samples per step.")]
+OptimizerOption = Annotated[
+    str | None,
+    typer.Option("--optimizer", help="sgd or adam. [default: adam for text, else sgd]"),
+]
+LrOption = Annotated[
+    float | None,
+    typer.Option("--lr", help="Learning rate. [default: sgd 0.01, adam 0.001, adam on text 0.00005]"),
+]
+WeightDecayOption = Annotated[float, typer.Option("--weight-decay", help="L2 coefficient.")]
 ArchOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -8,6 +8,7 @@ import typer
 
 from limbeck.cli.models import (
     ArchOption,
+    BatchSizeOption,
     ClassesOption,
     ClassMapOption,
     ClientOption,
@@ -19,14 +20,19 @@ from limbeck.cli.models import (
     InputSizeOption,
     JsonOption,
     LabelColumnOption,
+    LrOption,
     MapOption,
     MaxLengthOption,
     ModelOptions,
     NoCacheOption,
     NormalizeOption,
+    OptimizerOption,
     PrecisionOption,
     SplitOption,
+    StudentOption,
+    TeacherOption,
     TextColumnOption,
+    WeightDecayOption,
     load_models,
     name_models,
     read_class_map,
@@ -48,18 +54,13 @@ if TYPE_CHECKING:
     from limbeck.pairs import TransferRecord
 
 DEFAULT_FOLDER = Path("limbeck-transfer")
-OPTIMIZERS = ("sgd", "adam")
-KEEPS = ("best", "last")
-MODEL = "a folder with card.json or config.json, or a file of weights with --arch"
 
 
 def transfer(  # noqa: PLR0913 - the command's options
     *,
-    student: Annotated[str, typer.Option(help=f"The model that learns: {MODEL}.")],
+    student: StudentOption,
     data: DataOption,
-    teacher: Annotated[
-        list[str] | None, typer.Option(help="A model it learns from, likewise; repeatable.")
-    ] = None,
+    teacher: TeacherOption = None,
     technique: Annotated[
         str, typer.Option(help="How to transfer, such as finetune, kd, dkd, dist, dml or dp-kd.")
     ] = "kd",
@@ -74,15 +75,10 @@ def transfer(  # noqa: PLR0913 - the command's options
         typer.Option("--set", help="A further setting of the technique, such as beta=2; repeatable."),
     ] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the samples.")] = 5,
-    batch_size: Annotated[int, typer.Option(help="Samples per step.")] = 64,
-    optimizer: Annotated[
-        str | None, typer.Option(help="sgd or adam. [default: adam for text, else sgd]")
-    ] = None,
-    lr: Annotated[
-        float | None,
-        typer.Option(help="Learning rate. [default: sgd 0.01, adam 0.001, adam on text 0.00005]"),
-    ] = None,
-    weight_decay: Annotated[float, typer.Option(help="L2 coefficient.")] = 0.0,
+    batch_size: BatchSizeOption = 64,
+    optimizer: OptimizerOption = None,
+    lr: LrOption = None,
+    weight_decay: WeightDecayOption = 0.0,
     validation_share: Annotated[
         float, typer.Option(help="Share of the training samples that judges the epochs.")
     ] = 0.1,
@@ -181,7 +177,9 @@ def transfer(  # noqa: PLR0913 - the command's options
 
 def check_words(technique: str, *, optimizer: str | None, keep: str, form: str | None) -> None:
     """Raise `InputError` for an unknown name or a missing library before anything is loaded."""
+    from limbeck.engine import OPTIMIZERS
     from limbeck.models.libraries import require_library
+    from limbeck.pairs.keeper import KEEPS
     from limbeck.techniques import get_technique
 
     get_technique(technique)

@@ -8,6 +8,7 @@ import typer
 
 from limbeck.cli.models import (
     ArchOption,
+    BatchSizeOption,
     ClassesOption,
     ClassMapOption,
     ClientOption,
@@ -19,14 +20,19 @@ from limbeck.cli.models import (
     InputSizeOption,
     JsonOption,
     LabelColumnOption,
+    LrOption,
     MapOption,
     MaxLengthOption,
     ModelOptions,
     NoCacheOption,
     NormalizeOption,
+    OptimizerOption,
     PrecisionOption,
     SplitOption,
+    StudentOption,
+    TeacherOption,
     TextColumnOption,
+    WeightDecayOption,
     load_models,
     name_models,
     read_class_map,
@@ -35,7 +41,7 @@ from limbeck.cli.models import (
 from limbeck.cli.output import explain_interrupt, make_console, print_json, print_paths
 from limbeck.cli.search_progress import SearchDisplay
 from limbeck.cli.tables import make_table
-from limbeck.cli.transfer import MODEL, check_words
+from limbeck.cli.transfer import check_words
 from limbeck.cli.transfer_folder import (
     REPORT_FILE,
     WEIGHTS_FILE,
@@ -55,11 +61,9 @@ DEFAULT_FOLDER = Path("limbeck-tune")
 
 def tune(  # noqa: PLR0913 - the command's options
     *,
-    student: Annotated[str, typer.Option(help=f"The model that learns: {MODEL}.")],
+    student: StudentOption,
     data: DataOption,
-    teacher: Annotated[
-        list[str] | None, typer.Option(help="A model it learns from, likewise; repeatable.")
-    ] = None,
+    teacher: TeacherOption = None,
     technique: Annotated[
         str, typer.Option(help="Whose settings to search, such as kd, dkd, dist or dp-kd.")
     ] = "kd",
@@ -77,15 +81,10 @@ def tune(  # noqa: PLR0913 - the command's options
         ),
     ] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the samples in each trial.")] = 5,
-    batch_size: Annotated[int, typer.Option(help="Samples per step.")] = 64,
-    optimizer: Annotated[
-        str | None, typer.Option(help="sgd or adam. [default: adam for text, else sgd]")
-    ] = None,
-    lr: Annotated[
-        float | None,
-        typer.Option(help="Learning rate. [default: sgd 0.01, adam 0.001, adam on text 0.00005]"),
-    ] = None,
-    weight_decay: Annotated[float, typer.Option(help="L2 coefficient.")] = 0.0,
+    batch_size: BatchSizeOption = 64,
+    optimizer: OptimizerOption = None,
+    lr: LrOption = None,
+    weight_decay: WeightDecayOption = 0.0,
     validation_share: Annotated[
         float, typer.Option(help="Share of the training samples that judges epochs and settings.")
     ] = 0.1,

@@ -22,14 +22,16 @@ from limbeck.engine.target_cache import (
     identify_logits,
     predict_cached,
 )
-from limbeck.engine.training import Hooks, Trained, Training, train, warm_up
+from limbeck.engine.training import OPTIMIZERS, Hooks, Optimizer, Trained, Training, train, warm_up
 
 __all__ = [
     "EVALUATION_BATCH",
+    "OPTIMIZERS",
     "PRECISIONS",
     "Case",
     "Change",
     "Hooks",
+    "Optimizer",
     "Precision",
     "TargetCache",
     "Trained",

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,9 @@ from limbeck.engine.precision import PRECISIONS, Precision, autocast
 
 # A loss this many times that of the first step (and of 1 nat) is no setback but the end of the training.
 DIVERGED_FACTOR = 100
+
+Optimizer = Literal["sgd", "adam"]
+OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
 
 LossFn = Callable[[list[Tensor], Tensor], list[Tensor]]
 """(logits of each model, ids of the batch's samples) to, per model, one number per sample."""
@@ -51,7 +54,7 @@ class Training:
 
     epochs: int
     batch_size: int = 64
-    optimizer: Literal["sgd", "adam"] = "sgd"
+    optimizer: Optimizer = "sgd"
     lr: float = 0.05
     momentum: float = 0.9
     weight_decay: float = 0.0
@@ -59,7 +62,7 @@ class Training:
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        require_known("optimizer", self.optimizer, ("sgd", "adam"))
+        require_known("optimizer", self.optimizer, OPTIMIZERS)
         require_known("schedule", self.schedule, ("cosine", "constant"))
         require_known("precision", self.precision, PRECISIONS)
         require(self.epochs >= 0, "epochs >= 0", f"epochs={self.epochs}", "0 leaves the model as it is.")

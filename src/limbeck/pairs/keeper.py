@@ -22,10 +22,17 @@ class Keeper:
         kept_epoch: The epoch of the kept state, 0 for the one it came with.
     """
 
-    def __init__(self, student: nn.Module, score_fn: Callable[[nn.Module], float], *, keep: Keep) -> None:
+    def __init__(
+        self,
+        student: nn.Module,
+        score_fn: Callable[[nn.Module], float],
+        *,
+        first_score: float,
+        keep: Keep,
+    ) -> None:
         self._score_fn = score_fn
         self._keep = keep
-        self.scores = [score_fn(student)]
+        self.scores = [first_score]
         self.kept_epoch = 0
         self._state = _copy_state(student)
 

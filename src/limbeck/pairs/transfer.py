@@ -14,6 +14,7 @@ from limbeck.pairs.preparation import warn_of_chance
 from limbeck.pairs.readiness import STUDENT
 from limbeck.pairs.record import Attempt, Outcome, TransferRecord
 from limbeck.pairs.setup import Options, Setup, choose_settings, list_teachers, set_up
+from limbeck.pairs.trial import Tryout
 from limbeck.techniques import Technique, get_technique
 
 BASELINE = "finetune"
@@ -110,30 +111,30 @@ def transfer(  # noqa: PLR0913 - everything a user may set, in one call
         teacher_names=teacher_names,
     )
     setup = set_up(student, given, data, options)
-    new_student, attempt = setup.trial.run(setup.case, chosen, settings)
-    finetuned = None
-    if baseline and chosen.name != BASELINE:
-        _, finetuned = setup.trial.run(setup.ready.baseline_case(), get_technique(BASELINE), None)
-    return make_outcome(setup, student, new_student, attempt, finetuned)
+    tryout = setup.trial.run(setup.case, chosen, settings)
+    finetuned = run_baseline(setup) if baseline and chosen.name != BASELINE else None
+    return make_outcome(setup, student, tryout, finetuned)
 
 
-def make_outcome(
-    setup: Setup, given: nn.Module, new_student: nn.Module, attempt: Attempt, finetuned: Attempt | None
-) -> Outcome:
+def run_baseline(setup: Setup) -> Attempt:
+    """What `finetune` comes to on the labelled training samples."""
+    return setup.trial.run(setup.ready.baseline_case(), get_technique(BASELINE), None).attempt
+
+
+def make_outcome(setup: Setup, given: nn.Module, tryout: Tryout, finetuned: Attempt | None) -> Outcome:
     """The new student in the type that was given, and the record of what was measured.
 
     Args:
         setup: Models and samples.
         given: The student as the user gave it.
-        new_student: What the attempt made of it.
-        attempt: The technique's.
+        tryout: What the technique made of it.
         finetuned: The baseline's, None when it was not run.
     """
     ready, options = setup.ready, setup.options
     return Outcome(
-        student=_as_given(new_student, given, ready.classes.names),
+        student=_as_given(tryout.student, given, ready.classes.names),
         record=TransferRecord(
-            attempt=attempt,
+            attempt=tryout.attempt,
             baseline=finetuned,
             teachers=ready.standings,
             class_names=ready.classes.names,
@@ -147,7 +148,7 @@ def make_outcome(
             data=setup.data.name,
             data_fingerprint=setup.data.fingerprint,
             device=describe_device(device_of(ready.parties.student)),
-            warnings=(*ready.warnings, *_warn_of_outcome(setup, attempt, finetuned)),
+            warnings=(*ready.warnings, *_warn_of_outcome(setup, tryout.attempt, finetuned)),
         ),
     )
 

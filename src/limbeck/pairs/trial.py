@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+import numpy as np
 from torch import nn
 
 from limbeck.core.errors import DivergedError
@@ -51,19 +52,19 @@ class Trial:
         self._seed = seed
         self._shows_progress = shows_progress
         self._true_classes = ready.validation.true_classes()
+        self._first_score = self._score(ready.parties.student)
         self.before = predict(ready.parties.student, ready.measured.inputs)
 
-    def run(
-        self, case: Case, technique: Technique, settings: AnySettings | None
-    ) -> tuple[nn.Module, Attempt]:
+    def run(self, case: Case, technique: Technique, settings: AnySettings | None) -> "Tryout":
         """The student one technique makes, and what that was worth."""
         started = time.perf_counter()
-        keeper = Keeper(case.student, self._score, keep=self._keep)
+        keeper = Keeper(case.student, self._score, first_score=self._first_score, keep=self._keep)
         course = self._train(case, technique, settings, keeper)
         student = keeper.restore(copy.deepcopy(case.student))
         seconds = time.perf_counter() - started
-        change = self._measure(student)
-        return student, Attempt(
+        predictions = predict(student, self._ready.measured.inputs)
+        change = self._measure(predictions)
+        attempt = Attempt(
             technique=technique.name,
             settings={} if settings is None else _list_settings(settings),
             change=change,
@@ -75,6 +76,7 @@ class Trial:
             seconds=seconds,
             diverged_in_epoch=course.diverged_in_epoch,
         )
+        return Tryout(student=student, attempt=attempt, predictions=predictions)
 
     def _train(
         self, case: Case, technique: Technique, settings: AnySettings | None, keeper: Keeper
@@ -102,13 +104,13 @@ class Trial:
             losses=_of_student(transferred.trained.losses), share_from_teacher=transferred.share_from_teacher
         )
 
-    def _measure(self, student: nn.Module) -> Change:
+    def _measure(self, predictions: np.ndarray) -> Change:
         measured, num_classes = self._ready.measured, len(self._ready.classes.names)
         labels = measured.true_classes()
         tells = tells_better_than_chance(self.before, labels, num_classes=num_classes)
         return measure_change(
             self.before,
-            predict(student, measured.inputs),
+            predictions,
             labels,
             known_classes=[index for index, told in enumerate(tells) if told],
             num_classes=num_classes,
@@ -121,6 +123,21 @@ class Trial:
         trainings = len(case.teachers) if isinstance(technique, ComposedTechnique) else 1
         steps_per_epoch = ceil(count_samples(case.inputs) / self._training.batch_size)
         return trainings * self._training.epochs * steps_per_epoch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tryout:
+    """A student that one technique made.
+
+    Attributes:
+        student: The student.
+        attempt: What that was worth.
+        predictions: What it says about the measured samples, int64 [n].
+    """
+
+    student: nn.Module
+    attempt: Attempt
+    predictions: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,10 +10,10 @@ import numpy as np
 from torch import nn
 
 from limbeck.core.fingerprint import hash_config, hash_state
-from limbeck.engine import check_transfer, hash_inputs, predict
+from limbeck.engine import check_transfer, hash_inputs
 from limbeck.pairs import Outcome, TransferRecord
 from limbeck.pairs.setup import Options, Setup, list_teachers, set_up
-from limbeck.pairs.transfer import BASELINE, make_outcome
+from limbeck.pairs.transfer import make_outcome, run_baseline
 from limbeck.techniques import Technique, get_technique, make_settings
 from limbeck.tune.grid import choose_best
 from limbeck.tune.search import (
@@ -182,7 +182,7 @@ def tune(  # noqa: PLR0913 - everything a user may set, in one call
     trials, importance = search(
         chosen,
         checked,
-        lambda settings: setup.trial.run(setup.case, chosen, settings)[1],
+        lambda settings: setup.trial.run(setup.case, chosen, settings).attempt,
         plan=SearchPlan(driver=driver, num_trials=total, seed=seed),
         conditions=_identify(setup),
         folder=Path(folder),
@@ -201,16 +201,14 @@ def _conclude(
 ) -> Tuned:
     """Run the best settings, the defaults and the baseline once more, and compare them on the test part."""
     best = trials[choose_best({number: tried.validation for number, tried in enumerate(trials)})]
-    tuned, attempt = setup.trial.run(setup.case, technique, make_settings(technique, best.settings))
-    default, default_attempt = setup.trial.run(setup.case, technique, technique.defaults)
-    _, finetuned = setup.trial.run(setup.ready.baseline_case(), get_technique(BASELINE), None)
-    measured = setup.ready.measured
-    labels = measured.true_classes()
-    right = [predict(model, measured.inputs) == labels for model in (tuned, default)]
+    tuned = setup.trial.run(setup.case, technique, make_settings(technique, best.settings))
+    default = setup.trial.run(setup.case, technique, technique.defaults)
+    labels = setup.ready.measured.true_classes()
+    right = [tryout.predictions == labels for tryout in (tuned, default)]
     return Tuned(
-        outcome=make_outcome(setup, student, tuned, attempt, finetuned),
+        outcome=make_outcome(setup, student, tuned, run_baseline(setup)),
         trials=tuple(trials),
-        default=describe_attempt(default_attempt),
+        default=describe_attempt(default.attempt),
         importance=importance,
         worth=compare_paired(*right),
         driver=driver,
