@@ -96,7 +96,7 @@ def test_one_client_of_a_split_is_learned_from(folders, capsys):
 
 @pytest.mark.slow
 def test_an_interrupted_search_keeps_its_trials_and_goes_on(folders, capsys, here):
-    words = tune_words(folders, "--epochs", "4", "--json")  # the technique's own 20 points
+    words = tune_words(folders, "--epochs", "20", "--json")  # 20 points: long enough to be interrupted
     process = subprocess.Popen(
         [sys.executable, "-c", "from limbeck.cli.app import main; main()", *words],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
