@@ -28,8 +28,7 @@ PUBLIC = {
     "tune": "DRIVERS Tried Tuned Worth choose_best compare_paired grid_points tune",
     "federate": "STARTS Client Consolidation Entry Ledger Round Start Started decode encode make_start "
     "run_fedavg",
-    "study": "Plan Progress Run StudyOutcome StudySpec list_builtin load_spec make_plan parse_spec "
-    "run_study",
+    "study": "Plan Progress Run StudyOutcome StudySpec list_builtin load_spec make_plan parse_spec run_study",
 }
 
 
