@@ -36,9 +36,10 @@ def floats(values, labels):
 
 def test_the_public_names_are_these():
     assert set(limbeck.data.__all__) == {
-        "SOURCES", "DataSet", "Inputs", "Normalization", "Samples", "StoredImages", "Texts", "Tokens",
-        "count_samples", "from_dataset", "input_shape", "load", "load_batch", "load_inputs", "make_data_set",
-        "measure_normalization", "normalize", "read_data_set", "take_samples", "write_data_set",
+        "AUGMENTATIONS", "SOURCES", "Augmentation", "DataSet", "Inputs", "Normalization", "Samples",
+        "StoredImages", "Texts", "Tokens", "View", "augment", "count_samples", "from_dataset", "input_shape",
+        "load", "load_batch", "load_inputs", "make_data_set", "measure_normalization", "normalize",
+        "read_data_set", "take_samples", "write_data_set",
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The four kinds of inputs, and the functions that ask which one they are."""
+"""The kinds of inputs, and the functions that ask which one they are."""
 
 import copy
 import pickle

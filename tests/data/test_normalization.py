@@ -40,6 +40,25 @@ def test_measuring_and_normalizing_equal_the_float64_reference(seed, channels, s
     np.testing.assert_allclose(normalize(inputs, measured).numpy(), normalized, rtol=1e-5, atol=1e-5)
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    channels=st.integers(1, 4),
+    size=st.integers(1, 9),
+    is_image=st.booleans(),
+    memory_format=st.sampled_from([torch.contiguous_format, torch.channels_last]),
+)
+def test_images_have_the_bits_of_the_plain_formula_in_float32(channels, size, is_image, memory_format):
+    rng = np.random.default_rng(0)
+    inputs = torch.from_numpy(rng.integers(0, 256, (5, channels, size, size + 1), dtype=np.uint8))
+    inputs = (inputs if is_image else inputs.float()).contiguous(memory_format=memory_format)
+    mean, std = rng.random(channels), rng.random(channels) + 0.1
+    normalization = Normalization(mean=tuple(mean.tolist()), std=tuple(std.tolist()))
+    scale = (1 / ((255 if is_image else 1) * std)).astype(np.float32)[:, None, None]
+    shift = (-mean / std).astype(np.float32)[:, None, None]
+    expected = inputs.numpy().astype(np.float32) * scale + shift
+    np.testing.assert_array_equal(normalize(inputs, normalization).numpy(), expected)
+
+
 def test_a_hand_calculation_of_two_pixels():
     inputs = torch.tensor([[[[0]]], [[[255]]]], dtype=torch.uint8)
     measured = measure_normalization(make_samples(inputs))

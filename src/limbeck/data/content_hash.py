@@ -1,6 +1,7 @@
 """The fingerprint of a data set's content, the same whether its images lie in memory or in a file."""
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -9,10 +10,10 @@ import torch
 from torch import Tensor
 
 from limbeck.core.fingerprint import HASH_BYTES, canonical_json
-from limbeck.data.inputs import Inputs, StoredImages, Texts, Tokens
+from limbeck.data.inputs import Inputs, StoredImages, Texts, Tokens, View, load_batch
 
-# Bytes of stored images that are in memory at once.
-CHUNK_BYTES = 2**24
+# Values of stored images that are in memory at once.
+VALUES_AT_ONCE = 2**24
 
 
 class Digest(Protocol):
@@ -26,7 +27,7 @@ class Digest(Protocol):
 def hash_content(parts: Sequence[Inputs], class_names: tuple[str, ...]) -> str:
     """The fingerprint: 16 hexadecimal digits of both parts and the class names, not of the data set's name.
 
-    Images in a file count as the same images in memory do; they are read some at a time.
+    Images in a file or in a view count as the same images in memory do; they are loaded some at a time.
 
     Args:
         parts: Training inputs, training labels, test inputs, test labels.
@@ -39,19 +40,20 @@ def hash_content(parts: Sequence[Inputs], class_names: tuple[str, ...]) -> str:
     return digest.hexdigest()
 
 
-def read_chunks(images: StoredImages) -> Iterator[Tensor]:
-    """The images in order, uint8 [k, channels, height, width], `CHUNK_BYTES` at a time."""
-    _, channels, height, width = images.shape
-    step = max(1, CHUNK_BYTES // (channels * height * width))
-    for start in range(0, len(images), step):
-        yield images.read(np.arange(start, min(start + step, len(images))))
+def read_chunks(images: StoredImages | View) -> Iterator[Tensor]:
+    """The images in order, [k, channels, height, width] on the CPU, `VALUES_AT_ONCE` at a time."""
+    step = max(1, VALUES_AT_ONCE // math.prod(images.shape[1:]))
+    for ids in torch.arange(len(images)).split(step):
+        chunk = load_batch(images, ids, "cpu")
+        assert isinstance(chunk, Tensor)
+        yield chunk
 
 
 def _add_inputs(digest: Digest, inputs: Inputs) -> None:
     if isinstance(inputs, Tensor):
         _add_array(digest, inputs.cpu().numpy())
-    elif isinstance(inputs, StoredImages):
-        _add_header(digest, np.dtype(np.uint8), inputs.shape)
+    elif isinstance(inputs, StoredImages | View):
+        _add_header(digest, np.dtype(str(inputs.dtype).removeprefix("torch.")), inputs.shape)
         for chunk in read_chunks(inputs):
             _add_values(digest, chunk.numpy())
     elif isinstance(inputs, Tokens):

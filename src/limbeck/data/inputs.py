@@ -1,163 +1,23 @@
-"""Inputs: what samples are made of, and the only functions that ask which of the four kinds they are.
+"""Inputs: what samples are made of, and the only functions that ask which of the five kinds they are.
 
-A tensor lies in memory. `StoredImages` lie in a file, for data larger than memory. `Texts` are strings, which
-a tokenizer turns into `Tokens`.
+A tensor lies in memory. `StoredImages` lie in a file, for data larger than memory. A `View` is either of them
+as a model sees it in one epoch. `Texts` are strings, which a tokenizer turns into `Tokens`.
 """
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from limbeck.core.errors import InputError, count, name_type, require
+from limbeck.core.errors import InputError
+from limbeck.data.kinds import StoredImages, Texts, Tokens, load_rows, take_rows
+from limbeck.data.view import View
 
 TOKENIZE = "Tokenize the texts first, with the tokenizer of the model that reads them."
 
-
-@dataclass(frozen=True, kw_only=True)
-class Texts:
-    """Strings, one per sample, for a tokenizer to turn into `Tokens`.
-
-    Attributes:
-        strings: The texts; any sequence of strings becomes a tuple when the record is built.
-
-    Raises:
-        InputError: When something is no string.
-    """
-
-    strings: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        strings = self.strings
-        is_list = isinstance(strings, Sequence) and not isinstance(strings, str)
-        require(
-            is_list and all(isinstance(text, str) for text in strings),
-            "texts are a list of strings",
-            f"{name_type(strings)} of {_name_types(strings)}",
-            "Pass one string per sample.",
-        )
-        object.__setattr__(self, "strings", tuple(strings))
-
-    def __repr__(self) -> str:
-        return f"Texts({count(len(self), 'text')})"
-
-    def __len__(self) -> int:
-        return len(self.strings)
-
-    def __getitem__(self, row: int) -> str:
-        return self.strings[row]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.strings)
-
-    def take(self, ids: Sequence[int] | np.ndarray | Tensor) -> "Texts":
-        """The texts at `ids`, in that order; see `take_samples`."""
-        rows = as_rows(ids, num_samples=len(self)).tolist()
-        return Texts(strings=tuple(self.strings[row] for row in rows))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Tokens:
-    """What a tokenizer makes of texts: named tensors, one row per sample.
-
-    Attributes:
-        columns: For example ``input_ids`` and ``attention_mask``, each [n, ...]; at least one.
-
-    Raises:
-        InputError: When there is no column or their lengths differ.
-    """
-
-    columns: Mapping[str, Tensor]
-
-    def __post_init__(self) -> None:
-        lengths = {name: len(column) if column.ndim else None for name, column in self.columns.items()}
-        require(
-            len(set(lengths.values())) == 1 and None not in lengths.values(),
-            "tokens have at least one column, and all are of one length",
-            f"lengths {lengths}",
-            "Pad all texts to one length and return tensors.",
-        )
-        object.__setattr__(self, "columns", dict(self.columns))
-
-    def __repr__(self) -> str:
-        return f"Tokens({count(len(self), 'row')} of {', '.join(sorted(self.columns))})"
-
-    def __len__(self) -> int:
-        return len(next(iter(self.columns.values())))
-
-    def take(self, ids: Sequence[int] | np.ndarray | Tensor) -> "Tokens":
-        """The rows at `ids`, in that order; see `take_samples`."""
-        rows = as_rows(ids, num_samples=len(self))
-        return Tokens(columns={name: column[rows.to(column.device)] for name, column in self.columns.items()})
-
-    def to(self, device: torch.device | str) -> "Tokens":
-        """The same tokens on another device."""
-        return Tokens(columns={name: column.to(device) for name, column in self.columns.items()})
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class StoredImages:
-    """uint8 images in a raw file, of which only the asked-for ones come into memory.
-
-    The file is mapped anew for each batch, so that pages of past batches do not add up in this process.
-
-    Attributes:
-        file: The bytes of all images, one image after the other.
-        file_shape: (images in the file, channels, height, width).
-        rows: int64 [n], which images of the file these are and in which order; None for all of them.
-
-    Raises:
-        InputError: When the file is missing or of another size.
-    """
-
-    file: Path
-    file_shape: tuple[int, int, int, int]
-    rows: Tensor | None = None
-
-    def __post_init__(self) -> None:
-        num_bytes = self.file.stat().st_size if self.file.is_file() else 0
-        require(
-            num_bytes == math.prod(self.file_shape),
-            "a file of stored images holds one byte per value",
-            f"`{self.file}` of {num_bytes} bytes for images of shape {self.file_shape}",
-            "Load the data again from its source.",
-        )
-
-    def __len__(self) -> int:
-        return self.file_shape[0] if self.rows is None else len(self.rows)
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """(images, channels, height, width)."""
-        return (len(self), *self.file_shape[1:])
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Always uint8."""
-        return torch.uint8
-
-    def take(self, ids: Sequence[int] | np.ndarray | Tensor) -> "StoredImages":
-        """The images at `ids`, in that order, of which none is read."""
-        rows = as_rows(ids, num_samples=len(self))
-        return StoredImages(
-            file=self.file, file_shape=self.file_shape, rows=rows if self.rows is None else self.rows[rows]
-        )
-
-    def read(self, ids: Sequence[int] | np.ndarray | Tensor) -> Tensor:
-        """The images at `ids` in memory, uint8 [k, channels, height, width] on the CPU."""
-        rows = self.take(ids).rows
-        assert rows is not None
-        if len(rows) == 0:
-            return torch.empty(self.take(ids).shape, dtype=torch.uint8)
-        mapped = np.memmap(self.file, dtype=np.uint8, mode="r", shape=self.file_shape)
-        return torch.from_numpy(np.asarray(mapped[rows.numpy()]))
-
-
-Inputs = Tensor | Tokens | StoredImages | Texts
+Inputs = Tensor | Tokens | StoredImages | View | Texts
 
 
 def count_samples(inputs: Inputs) -> int:
@@ -175,15 +35,17 @@ def take_samples(inputs: Inputs, ids: Sequence[int] | np.ndarray | Tensor) -> In
     Raises:
         InputError: When `ids` are not integers, not one-dimensional or out of range.
     """
-    if isinstance(inputs, Tensor):
-        return inputs.index_select(0, as_rows(ids, num_samples=len(inputs)).to(inputs.device))
-    return inputs.take(ids)
+    return take_rows(inputs, ids) if isinstance(inputs, Tensor) else inputs.take(ids)
 
 
 def split_inputs(inputs: Inputs, *, first: int) -> tuple[Inputs, Inputs]:
     """The first inputs and the others; tensors share the memory, and of stored images none is read."""
     if isinstance(inputs, Tensor):
         return inputs[:first], inputs[first:]
+    if isinstance(inputs, View):
+        shown, others = split_inputs(inputs.inputs, first=first)
+        ids = inputs.sample_ids
+        return replace(inputs, inputs=shown, ids=ids[:first]), replace(inputs, inputs=others, ids=ids[first:])
     ids = np.arange(len(inputs))
     return inputs.take(ids[:first]), inputs.take(ids[first:])
 
@@ -204,12 +66,12 @@ def load_batch(inputs: Inputs, ids: Tensor, device: torch.device | str) -> Tenso
     Raises:
         InputError: For `Texts`, which no model takes.
     """
-    if isinstance(inputs, Tensor):
-        return inputs[ids.to(inputs.device)].to(device)
+    if isinstance(inputs, View):
+        return inputs.load(ids, device)
     if isinstance(inputs, Tokens):
         return {name: column[ids.to(column.device)].to(device) for name, column in inputs.columns.items()}
-    if isinstance(inputs, StoredImages):
-        return inputs.read(ids).to(device)
+    if isinstance(inputs, Tensor | StoredImages):
+        return load_rows(inputs, ids, device)
     raise InputError(f"`a batch holds numbers` must hold, but got {len(inputs)} texts. {TOKENIZE}")
 
 
@@ -231,46 +93,19 @@ def describe_kind(inputs: Inputs) -> str:
 
 def move_inputs(inputs: Inputs, device: torch.device | str) -> Inputs:
     """The inputs on another device; stored images and texts stay where they are."""
-    return inputs.to(device) if isinstance(inputs, Tensor | Tokens) else inputs
+    return inputs.to(device) if isinstance(inputs, Tensor | Tokens | View) else inputs
 
 
 def require_tensor(inputs: Inputs) -> Tensor:
     """`inputs` where they are a tensor in memory.
 
     Raises:
-        InputError: When they are texts, tokens or stored images, which a study does not take.
+        InputError: When they are of another kind, which a data set of a study does not have.
     """
     if isinstance(inputs, Tensor):
         return inputs
-    kind = {Texts: "texts", Tokens: "tokens", StoredImages: "images in a file"}[type(inputs)]
+    kinds = {Texts: "texts", Tokens: "tokens", StoredImages: "images in a file", View: "images in a view"}
     raise InputError(
-        f"`a study has numbers that fit in memory` must hold, but got {len(inputs)} {kind}. "
+        f"`a study has numbers that fit in memory` must hold, but got {len(inputs)} {kinds[type(inputs)]}. "
         "A study needs data that fit in memory; use transfer or compare."
     )
-
-
-def as_rows(ids: Sequence[int] | np.ndarray | Tensor, *, num_samples: int) -> Tensor:
-    """`ids` as an int64 tensor [k] on the CPU, checked to lie in [0, num_samples)."""
-    # Copied from NumPy, whose arrays may be read-only or reversed, which torch does not take.
-    array = ids.cpu().numpy() if isinstance(ids, Tensor) else np.asarray(ids)
-    require(
-        array.ndim == 1 and (array.dtype.kind in "iu" or array.size == 0),
-        "ids are integers in one dimension",
-        f"dtype={array.dtype} with shape={array.shape}",
-        "Turn a mask into ids with numpy.flatnonzero.",
-    )
-    lowest, highest = (int(array.min()), int(array.max())) if array.size else (0, -1)
-    require(
-        lowest >= 0 and highest < num_samples,
-        "0 <= id < number of samples",
-        f"ids from {lowest} to {highest} for {num_samples} samples",
-        "Use ids of this data set's own partition.",
-    )
-    return torch.from_numpy(array.astype(np.int64))
-
-
-def _name_types(values: object) -> str:
-    """The types of what a sequence holds, for an error."""
-    if isinstance(values, str) or not isinstance(values, Sequence):
-        return "no list"
-    return " and ".join(sorted({type(value).__name__ for value in values}))

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain
 
 import torch
@@ -12,36 +11,13 @@ from limbeck.core.errors import require
 from limbeck.data.content_hash import read_chunks
 from limbeck.data.inputs import Inputs, StoredImages, require_tensor
 from limbeck.data.samples import Samples
+from limbeck.data.scaling import Normalization, scale_channels
 
 # Values per step of the float64 sums: 2 MiB stay in a core's cache, three times as fast as 32 MiB.
 CHUNK_VALUES = 2**18
 # Below this share of a channel's mean, float32 holds rounding and no signal.
 RESOLUTION = 1e-6
 SMALLEST_STD = 1e-30
-
-
-@dataclass(frozen=True, kw_only=True)
-class Normalization:
-    """What is subtracted from and divides each channel, in units of the scaled input.
-
-    Attributes:
-        mean: One number per channel.
-        std: One number > 0 per channel.
-
-    Raises:
-        InputError: When the lengths differ or a std is not positive.
-    """
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        require(
-            len(self.mean) == len(self.std) > 0 and min(self.std, default=0.0) > 0.0,
-            "mean and std have one number per channel, std > 0",
-            f"mean={self.mean} and std={self.std}",
-            "Use `measure_normalization`.",
-        )
 
 
 def measure_normalization(samples: Samples) -> Normalization:
@@ -89,39 +65,7 @@ def normalize(inputs: Inputs, normalization: Normalization) -> Tensor:
         InputError: When the inputs are not a tensor in memory, or have another type or another number of
             channels.
     """
-    inputs = require_tensor(inputs)
-    check_normalizable(inputs, normalization)
-    full_scale = 255.0 if inputs.dtype == torch.uint8 else 1.0
-    scale = [1.0 / (full_scale * std) for std in normalization.std]
-    shift = [-mean / std for mean, std in zip(normalization.mean, normalization.std, strict=True)]
-    # Reordered last: a channel's values side by side are scaled three times as fast on a CPU.
-    values = (
-        inputs.to(torch.float32, copy=True).mul_(per_channel(scale, inputs)).add_(per_channel(shift, inputs))
-    )
-    return values.contiguous(memory_format=torch.channels_last) if values.ndim == 4 else values
-
-
-def check_normalizable(inputs: Tensor, normalization: Normalization) -> None:
-    """Raise `InputError` unless `inputs` have a known type and one channel per mean."""
-    require(
-        inputs.dtype in (torch.uint8, torch.float32),
-        "inputs are uint8 or float32",
-        f"dtype={inputs.dtype}",
-        "Normalize the inputs of `Samples`.",
-    )
-    num_channels = inputs.shape[1] if inputs.ndim >= 2 else 0
-    require(
-        num_channels == len(normalization.mean),
-        "inputs have one channel per mean",
-        f"shape={tuple(inputs.shape)} with {len(normalization.mean)} means",
-        "Use the normalization that was measured on this data set.",
-    )
-
-
-def per_channel(values: list[float], inputs: Tensor) -> Tensor:
-    """`values` as float32 [1, channels, 1, ...] on the device of `inputs`."""
-    shape = (1, len(values), *[1] * (inputs.ndim - 2))
-    return torch.tensor(values, dtype=torch.float32, device=inputs.device).view(shape)
+    return scale_channels(require_tensor(inputs), normalization)
 
 
 def sum_channels(inputs: Tensor | StoredImages, *, squared_around: Tensor | None = None) -> Tensor:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from limbeck.core.errors import count, require
-from limbeck.data.inputs import Inputs, as_rows, count_samples, describe_kind, move_inputs, take_samples
+from limbeck.data.inputs import Inputs, count_samples, describe_kind, move_inputs, take_samples
+from limbeck.data.kinds import as_rows
 
 INTEGER_TYPES = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
@@ -19,7 +20,7 @@ class Samples:
 
     Attributes:
         inputs: uint8 images [n, channels, height, width], float32 [n, ...], or one of the other kinds of
-            `limbeck.data.Inputs`: texts, tokens, or images in a file.
+            `limbeck.data.Inputs`: texts, tokens, images in a file, or a view.
         labels: int64 [n], each >= 0; other integer types are widened when the record is built.
 
     Raises:

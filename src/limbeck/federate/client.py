@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from limbeck.data import Inputs
 from limbeck.engine import Training, pretrain
 from limbeck.federate.messages import State
 
@@ -15,12 +16,12 @@ class Client:
 
     Attributes:
         index: Position among the clients.
-        inputs: [samples, ...] normalised.
+        inputs: What the models take.
         labels: [samples] int64.
     """
 
     index: int
-    inputs: Tensor
+    inputs: Inputs
     labels: Tensor
 
     def __len__(self) -> int:
