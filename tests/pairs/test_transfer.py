@@ -166,15 +166,29 @@ def test_a_gain_that_no_labelled_sample_can_show_is_pointed_out(student, teacher
     assert any("proxy set does not count" in sentence for sentence in record.warnings)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", "auto"])
-def test_the_precision_is_part_of_the_record_and_the_same_again(student, teacher, digits, precision):
-    records = [
-        transfer(student, teacher, digits, technique="dp-kd", precision=precision, baseline=False).record
-        for _ in range(2)
-    ]
-    assert records[0].training["precision"] in ("float32", "bfloat16")
-    assert records[0].attempt.change == records[1].attempt.change
-    assert records[0].training == records[1].training
+LAYOUTS = [
+    {"precision": "float32", "memory_format": "as-is", "threads": 1},
+    {"precision": "bfloat16", "memory_format": "channels-last", "threads": 2},
+]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_how_a_student_is_run_is_as_asked_and_part_of_the_record(student, teacher, digits, layout):
+    record = transfer(student, teacher, digits, epochs=1, baseline=False, **layout).record
+    assert {**layout, "compile": False}.items() <= record.training.items()
+
+
+def test_what_is_measured_is_remembered_so_the_same_call_gives_the_same_student(student, teacher, digits):
+    first, again = (
+        transfer(student, teacher, digits, technique="dp-kd", keep="last", batch_size=48) for _ in range(2)
+    )
+    assert hash_state(first.student.state_dict()) == hash_state(again.student.state_dict())
+    assert first.record.training == again.record.training
+    assert first.record.attempt.change == again.record.attempt.change
+    assert first.record.training["precision"] in ("float32", "bfloat16")
+    assert first.record.training["memory_format"] in ("as-is", "contiguous", "channels-last")
+    assert first.record.training["threads"] >= 1
+    assert "auto" not in first.record.training.values()
 
 
 def test_two_teachers_are_named_and_measured(student, teacher, make_model, digits):
@@ -338,6 +352,9 @@ def test_a_copy_of_the_student_as_its_teacher_is_noticed(student, digits):
         ({"validation_share": 0.9999}, "leaves samples to learn from"),
         ({"keep": "first"}, "Unknown value of `keep`"),
         ({"precision": "bfloat"}, "Did you mean `bfloat16`"),
+        ({"memory_format": "channel-last"}, "Did you mean `channels-last`"),
+        ({"threads": 0}, "threads >= 1"),
+        ({"compile": "on"}, "compile is False or True or auto"),
         ({"optimizer": "adamw"}, "Unknown optimizer"),
         ({"device": "abacus"}, "the device exists"),
         ({"teacher_names": ["a", "b"]}, "one name per teacher"),

@@ -1,6 +1,7 @@
 """Where the arithmetic happens: the device, and how many threads may serve it."""
 
 import os
+from pathlib import Path
 
 import torch
 
@@ -37,6 +38,17 @@ def count_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def count_free_bytes(device: torch.device) -> int:
+    """Memory of a device that is free now, in bytes; half of all where the system does not say."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
 def describe_device(device: torch.device) -> str:

@@ -1,8 +1,14 @@
-"""Applying a technique: a student, its teachers and samples become a new student."""
+"""Applying a technique: a student, its teachers and samples become a new student.
+
+A transfer that trains once is a course, which can stop after any epoch and go on later; a composed technique
+is a chain of such transfers.
+"""
 
 import copy
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from itertools import chain
 from typing import Any
 
@@ -10,7 +16,7 @@ from torch import Tensor, nn
 
 from limbeck.core.errors import require
 from limbeck.engine.case import Case
-from limbeck.engine.training import Hooks, LossFn, Trained, Training, train
+from limbeck.engine.training import Course, Hooks, LossFn, Trained, Training
 from limbeck.models.averaging import weighted_average
 from limbeck.techniques import (
     AnySettings,
@@ -62,28 +68,120 @@ def apply_technique(
         InputError: When the technique, its settings, the teachers and the transfer set do not fit each other.
         DivergedError: When the training diverges.
     """
-    check_transfer(technique, settings, has_labels=case.labels is not None, num_teachers=len(case.teachers))
-    run = _Run(settings=settings, training=training, seed=seed, hooks=hooks)
-    if isinstance(technique, MutualTechnique):
-        return _transfer_mutually(case, technique, run)
     if isinstance(technique, ComposedTechnique):
+        has_labels, num_teachers = case.labels is not None, len(case.teachers)
+        check_transfer(technique, settings, has_labels=has_labels, num_teachers=num_teachers)
+        run = _Run(settings=settings, training=training, seed=seed, hooks=hooks)
         compose = _transfer_in_sequence if technique.order == "sequence" else _transfer_as_soup
         return compose(case, technique.step, run)
-    return _transfer_from_frozen(case, technique, run)
+    started = time.perf_counter()
+    transfer = begin_transfer(case, technique=technique, settings=settings, training=training, seed=seed)
+    transfer.course.advance(training.epochs, hooks)
+    return transfer.finish(seconds=time.perf_counter() - started)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transfer:
+    """A transfer under way.
+
+    Attributes:
+        course: The training, the student first among its models.
+        share_fn: Gives the share of samples whose target is a teacher's, None when nothing is selected.
+    """
+
+    course: Course
+    share_fn: Callable[[], float | None]
+
+    def finish(self, *, seconds: float) -> Transferred:
+        """The outcome after the epochs that are done.
+
+        Args:
+            seconds: What they took.
+        """
+        student, *peers = [model.eval() for model in self.course.models]
+        return Transferred(
+            student=student,
+            peers=tuple(peers),
+            share_from_teacher=self.share_fn(),
+            trained=Trained(
+                losses=tuple(self.course.losses),
+                steps=self.course.epoch * self.course.steps_per_epoch,
+                seconds=seconds,
+            ),
+        )
+
+
+def begin_transfer(
+    case: Case,
+    *,
+    technique: FrozenTechnique[Any] | MutualTechnique,
+    settings: AnySettings | None,
+    training: Training,
+    seed: int,
+) -> Transfer:
+    """A transfer before its first step, on copies of the case's models; see `apply_technique`.
+
+    Raises:
+        InputError: When the technique, its settings, the teachers and the transfer set do not fit each other.
+    """
+    check_transfer(technique, settings, has_labels=case.labels is not None, num_teachers=len(case.teachers))
+    if isinstance(technique, MutualTechnique):
+        return _begin_mutual(case, technique, training, seed)
+    targets = _Targets(case=case, technique=technique, settings=settings, training=training, seed=seed)
+    student = copy.deepcopy(case.student)
+    loss_fn = _frozen_loss(technique, targets, case.labels, settings)
+    course = Course([student], case.inputs, loss_fn, training=training, seed=seed)
+    return Transfer(course=course, share_fn=lambda: _share_from_teacher(targets.of_epoch(0)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Targets:
+    """What a student is pulled towards in each epoch: always the same without augmentation."""
+
+    case: Case
+    technique: FrozenTechnique[Any]
+    settings: AnySettings | None
+    training: Training
+    seed: int
+
+    def of_epoch(self, epoch: int) -> Target | None:
+        """The target of each sample as it is in an epoch, None for a technique without one."""
+        if self.technique.target_fn is None:
+            return None
+        return self._build(0 if self.training.augmentation == "none" else epoch)
+
+    @cached_property
+    def _build(self) -> Callable[[int], Target]:
+        """Builds an epoch's target and keeps it as long as it is that epoch."""
+
+        @lru_cache(1)
+        def build(epoch: int) -> Target:
+            assert self.technique.target_fn is not None
+            view = self.case.view(self.training.augmentation, epoch=epoch, seed=self.seed)
+            return self.technique.target_fn(view, self.settings)  # pyright: ignore[reportArgumentType] - cached_property is a property
+
+        return build
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Run:
-    """What is the same in every step of a transfer; see `apply_technique`."""
+    """What is the same in every step of a composed transfer; see `apply_technique`."""
 
     settings: AnySettings | None
     training: Training
     seed: int
     hooks: Hooks
 
-    def train(self, models: Sequence[nn.Module], case: Case, loss_fn: LossFn) -> Trained:
-        """Train models in place on the case's samples."""
-        return train(models, case.inputs, loss_fn, training=self.training, seed=self.seed, hooks=self.hooks)
+    def transfer(self, case: Case, technique: FrozenTechnique[Any]) -> Transferred:
+        """One step of it."""
+        return apply_technique(
+            case,
+            technique=technique,
+            settings=self.settings,
+            training=self.training,
+            seed=self.seed,
+            hooks=self.hooks,
+        )
 
 
 def check_transfer(
@@ -133,24 +231,14 @@ def check_transfer(
     )
 
 
-def _transfer_from_frozen(case: Case, technique: FrozenTechnique[Any], run: _Run) -> Transferred:
-    target = None
-    if technique.target_fn is not None:
-        target = technique.target_fn(case, run.settings)  # pyright: ignore[reportArgumentType] - cached_property is a property
-    student = copy.deepcopy(case.student)
-    trained = run.train([student], case, _frozen_loss(technique, target, case.labels, run.settings))
-    return Transferred(
-        student=student.eval(), peers=(), share_from_teacher=_share_from_teacher(target), trained=trained
-    )
-
-
 def _frozen_loss(
     technique: FrozenTechnique[Any],
-    target: Target | None,
+    targets: _Targets,
     labels: Tensor | None,
     settings: AnySettings | None,
 ) -> LossFn:
-    def loss_fn(logits: list[Tensor], ids: Tensor) -> list[Tensor]:
+    def loss_fn(logits: list[Tensor], ids: Tensor, epoch: int) -> list[Tensor]:
+        target = targets.of_epoch(epoch)
         batch_target = None if target is None else target.logits[ids]
         batch_labels = None if labels is None else labels[ids]
         return [technique.loss(logits[0], batch_target, batch_labels, settings)]
@@ -164,7 +252,7 @@ def _share_from_teacher(target: Target | None) -> float | None:
     return float(target.from_teacher.float().mean())
 
 
-def _transfer_mutually(case: Case, technique: MutualTechnique, run: _Run) -> Transferred:
+def _begin_mutual(case: Case, technique: MutualTechnique, training: Training, seed: int) -> Transfer:
     labels = case.labels
     assert labels is not None
     require(
@@ -175,12 +263,12 @@ def _transfer_mutually(case: Case, technique: MutualTechnique, run: _Run) -> Tra
     )
     models = [copy.deepcopy(model) for model in (case.student, *case.teachers)]
 
-    def loss_fn(logits: list[Tensor], ids: Tensor) -> list[Tensor]:
+    def loss_fn(logits: list[Tensor], ids: Tensor, epoch: int) -> list[Tensor]:
+        del epoch
         return technique.loss_fn(logits, labels[ids])
 
-    trained = run.train(models, case, loss_fn)
-    student, *peers = [model.eval() for model in models]
-    return Transferred(student=student, peers=tuple(peers), share_from_teacher=None, trained=trained)
+    course = Course(models, case.inputs, loss_fn, training=training, seed=seed)
+    return Transfer(course=course, share_fn=lambda: None)
 
 
 def _transfer_in_sequence(case: Case, step: FrozenTechnique[Any], run: _Run) -> Transferred:
@@ -189,7 +277,7 @@ def _transfer_in_sequence(case: Case, step: FrozenTechnique[Any], run: _Run) -> 
     for number in range(len(case.teachers)):
         student = outcomes[-1].student if outcomes else case.student
         one = replace(case.only_teacher(number), student=student)
-        outcomes.append(_transfer_from_frozen(one, step, run))
+        outcomes.append(run.transfer(one, step))
     return _join(outcomes, outcomes[-1].student)
 
 
@@ -197,9 +285,7 @@ def _transfer_as_soup(case: Case, step: FrozenTechnique[Any], run: _Run) -> Tran
     """One student per teacher, all from the same start, and the mean of their weights."""
     # The students before the soup are nobody's result.
     quiet = replace(run, hooks=Hooks(after_step=run.hooks.after_step))
-    outcomes = [
-        _transfer_from_frozen(case.only_teacher(number), step, quiet) for number in range(len(case.teachers))
-    ]
+    outcomes = [quiet.transfer(case.only_teacher(number), step) for number in range(len(case.teachers))]
     states = [outcome.student.state_dict() for outcome in outcomes]
     soup = copy.deepcopy(case.student)
     soup.load_state_dict(weighted_average(states, [1.0] * len(states)))

@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from limbeck.core.errors import require
-from limbeck.data import Inputs
+from limbeck.data import Augmentation, Inputs
+from limbeck.engine.calibration import Precision
 from limbeck.engine.evaluation import tells_better_than_chance
 from limbeck.engine.target_cache import TargetCache, predict_cached
+from limbeck.engine.training import view_epoch
 from limbeck.losses import align_logits
 
 Columns = tuple[int | None, ...]
@@ -35,6 +37,7 @@ class Case:
         taught_classes: Per teacher the classes of the student it was trained on, None to find out; see
             `known_classes`.
         cache: Where the logits of models that do not change are kept, None for nowhere.
+        precision: In which models that do not change are asked.
 
     Raises:
         InputError: When a teacher shares no class with the student.
@@ -47,6 +50,7 @@ class Case:
     columns: Sequence[Columns] | None = None
     taught_classes: Sequence[Sequence[int]] | None = None
     cache: TargetCache | None = None
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         for number, columns in enumerate(self.columns or ()):
@@ -60,7 +64,7 @@ class Case:
     @cached_property
     def teacher_logits(self) -> Tensor:
         """What each teacher says in the student's classes, [teachers, samples, classes]."""
-        said = [predict_cached(teacher, self.inputs, self.cache) for teacher in self.teachers]
+        said = [self._ask(teacher) for teacher in self.teachers]
         if self.columns is None:
             return torch.stack(said)
         aligned = [self._align(logits, columns) for logits, columns in zip(said, self.columns, strict=True)]
@@ -69,7 +73,29 @@ class Case:
     @cached_property
     def initial_logits(self) -> Tensor:
         """What the student says before the transfer."""
-        return predict_cached(self.student, self.inputs, self.cache)
+        return self._ask(self.student)
+
+    def _ask(self, model: nn.Module) -> Tensor:
+        return predict_cached(model, self.inputs, self.cache, precision=self.precision)
+
+    def view(self, augmentation: Augmentation, *, epoch: int, seed: int) -> "Case":
+        """The case with its images as they are in an epoch, the same object each time.
+
+        Raises:
+            InputError: When the inputs are to be augmented and are no images.
+        """
+        if augmentation == "none":
+            return self
+        key = (augmentation, epoch, seed)
+        if key not in self._views:
+            self._views[key] = replace(
+                self, inputs=view_epoch(self.inputs, augmentation, epoch=epoch, seed=seed)
+            )
+        return self._views[key]
+
+    @cached_property
+    def _views(self) -> dict[tuple[Augmentation, int, int], "Case"]:
+        return {}
 
     @property
     def known_classes(self) -> Tensor:

@@ -1,5 +1,6 @@
 """What a model says about samples, and the numbers that follow from it."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -8,8 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from limbeck.data import Inputs, count_samples, load_batch
+from limbeck.engine.calibration import Precision, autocast
 
-EVALUATION_BATCH = 1024
+# On a CPU the activations of 128 samples stay in its caches: a ResNet-56 takes half the time it takes with
+# 1,024. A GPU wants more at once.
+EVALUATION_BATCH = {"cpu": 128, "cuda": 1024}
 
 
 def device_of(model: nn.Module) -> torch.device:
@@ -18,31 +22,43 @@ def device_of(model: nn.Module) -> torch.device:
     return torch.device("cpu") if parameter is None else parameter.device
 
 
+def count_batches(num_samples: int, device: torch.device) -> int:
+    """In how many batches so many samples are evaluated on a device."""
+    return math.ceil(num_samples / EVALUATION_BATCH[device.type])
+
+
 @torch.inference_mode()
 def predict_logits(
-    model: nn.Module, inputs: Inputs, *, after_batch: Callable[[], None] = lambda: None
+    model: nn.Module,
+    inputs: Inputs,
+    *,
+    precision: Precision = "float32",
+    after_batch: Callable[[], None] = lambda: None,
 ) -> Tensor:
     """The logits of every sample, [samples, classes] in float32, the model in evaluation mode.
 
     Args:
         model: Anything that returns logits; its mode is restored afterwards.
         inputs: What the model takes; larger than memory, they are read batch by batch.
+        precision: Of the forward pass.
         after_batch: Called after every batch of `EVALUATION_BATCH` samples.
     """
     was_training, device = model.training, device_of(model)
     model.eval()
     said = []
     for batch in _in_order(inputs, device):
-        said.append(model(batch).float())
+        with autocast(precision, device):
+            said.append(model(batch).float())
         after_batch()
     model.train(was_training)
     return torch.cat(said)
 
 
 def _in_order(inputs: Inputs, device: torch.device) -> Iterator[Tensor | dict[str, Tensor]]:
-    if isinstance(inputs, Tensor):  # views, where any other kind has to be gathered
-        return (batch.to(device) for batch in inputs.split(EVALUATION_BATCH))
-    ids = torch.arange(count_samples(inputs)).split(EVALUATION_BATCH)
+    size = EVALUATION_BATCH[device.type]
+    if isinstance(inputs, Tensor):  # parts of the same memory, where any other kind has to be gathered
+        return (batch.to(device) for batch in inputs.split(size))
+    ids = torch.arange(count_samples(inputs)).split(size)
     return (load_batch(inputs, batch, device) for batch in ids)
 
 

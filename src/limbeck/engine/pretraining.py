@@ -22,7 +22,8 @@ def pretrain(model: nn.Module, inputs: Inputs, labels: Tensor, *, training: Trai
         DivergedError: When the loss stops being finite.
     """
 
-    def loss_fn(logits: list[Tensor], ids: Tensor) -> list[Tensor]:
+    def loss_fn(logits: list[Tensor], ids: Tensor, epoch: int) -> list[Tensor]:
+        del epoch
         return [cross_entropy(logits[0], labels[ids])]
 
     return train([model], inputs, loss_fn, training=training, seed=seed)

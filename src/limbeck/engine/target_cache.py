@@ -8,6 +8,7 @@ folder is full. A damaged entry is computed again.
 
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -18,7 +19,8 @@ from torch import Tensor, nn
 from limbeck.core.errors import RunError, require
 from limbeck.core.files import cache_root, write_atomically
 from limbeck.core.fingerprint import hash_arrays, hash_config, hash_state
-from limbeck.data import Inputs, StoredImages, Texts, Tokens, count_samples, take_samples
+from limbeck.data import Inputs, StoredImages, Texts, Tokens, View, count_samples, take_samples
+from limbeck.engine.calibration import Precision
 from limbeck.engine.evaluation import device_of, predict_logits
 
 LOGITS = "logits"
@@ -101,6 +103,7 @@ def predict_cached(
     inputs: Inputs,
     cache: TargetCache | None,
     *,
+    precision: Precision = "float32",
     after_batch: Callable[[], None] = lambda: None,
 ) -> Tensor:
     """The logits of every sample, [samples, classes] in float32, from the cache where it has them.
@@ -109,13 +112,14 @@ def predict_cached(
         model: See `predict_logits`.
         inputs: See `predict_logits`.
         cache: None to ask the model in any case.
+        precision: Of the model's forward pass.
         after_batch: Called after every batch the model is asked about.
     """
     if cache is None or count_samples(inputs) <= NUM_PROBES:
-        return predict_logits(model, inputs, after_batch=after_batch)
+        return predict_logits(model, inputs, precision=precision, after_batch=after_batch)
     return cache.get(
-        identify_logits(model, inputs),
-        lambda: predict_logits(model, inputs, after_batch=after_batch),
+        identify_logits(model, inputs, precision=precision),
+        lambda: predict_logits(model, inputs, precision=precision, after_batch=after_batch),
         device=device_of(model),
     )
 
@@ -125,7 +129,7 @@ def default_target_cache() -> TargetCache:
     return TargetCache(cache_root() / "targets")
 
 
-def identify_logits(model: nn.Module, inputs: Inputs) -> str:
+def identify_logits(model: nn.Module, inputs: Inputs, *, precision: Precision = "float32") -> str:
     """The 16 hexadecimal digits of everything a model's logits on some inputs depend on.
 
     These are the weights, the inputs, and the module's code and attributes, which cannot be listed: what they
@@ -135,16 +139,18 @@ def identify_logits(model: nn.Module, inputs: Inputs) -> str:
     Args:
         model: In evaluation its output must depend on its inputs alone.
         inputs: What it is asked about.
+        precision: In which it is asked.
     """
     num_samples = count_samples(inputs)
     probes = torch.linspace(0, num_samples - 1, min(NUM_PROBES, num_samples)).long()
-    said = predict_logits(model, take_samples(inputs, probes))
+    said = predict_logits(model, take_samples(inputs, probes), precision=precision)
     return hash_config(
         {
             "weights": hash_state(model.state_dict()),
             "structure": str(model),
             "probes": hash_arrays([said.cpu().numpy()]),
             "inputs": hash_inputs(inputs),
+            "precision": precision,
             "device": device_of(model).type,
             "torch": torch.__version__,
         }
@@ -153,6 +159,15 @@ def identify_logits(model: nn.Module, inputs: Inputs) -> str:
 
 def hash_inputs(inputs: Inputs) -> str:
     """The 16 hexadecimal digits of the samples; of stored images, of their file's name, age and rows."""
+    if isinstance(inputs, View):
+        ids = [] if inputs.ids is None else [inputs.ids.cpu().numpy()]
+        view = {
+            "augmentation": inputs.augmentation,
+            "epoch": inputs.epoch,
+            "seed": inputs.seed,
+            "normalization": inputs.normalization and asdict(inputs.normalization),
+        }
+        return hash_config({**view, "ids": hash_arrays(ids), "inputs": hash_inputs(inputs.inputs)})
     if isinstance(inputs, Tensor):
         return hash_arrays([inputs.cpu().numpy()])
     if isinstance(inputs, Tokens):

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,12 @@ from torch import nn
 from limbeck.core.device import pick_device
 from limbeck.data import Inputs, Samples, count_samples
 from limbeck.engine import (
-    EVALUATION_BATCH,
     TargetCache,
     accuracy,
     class_accuracy,
+    count_batches,
     default_target_cache,
+    device_of,
     predict_cached,
 )
 from limbeck.models import Classifier
@@ -133,7 +133,7 @@ class Judge:
         self, classifier: nn.Module, inputs: Inputs, places: Sequence[int | None], *, whose: str
     ) -> Verdict:
         """The verdict of a model whose class c is class ``places[c]`` of the samples."""
-        num_batches = ceil(count_samples(inputs) / EVALUATION_BATCH)
+        num_batches = count_batches(count_samples(inputs), device_of(classifier))
         with StepBar(f"asking {whose}", num_batches, is_shown=self.shows_progress) as bar:
             logits = predict_cached(classifier, inputs, self.cache, after_batch=bar.advance)
         confidences, classes = logits.softmax(dim=-1).max(dim=-1)

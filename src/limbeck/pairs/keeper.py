@@ -1,6 +1,6 @@
 """Keeping the state a student had after its best epoch, or after its last good one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, get_args
 
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 Keep = Literal["best", "last"]
 KEEPS: tuple[Keep, ...] = get_args(Keep)
+SCORES, KEPT_EPOCH, KEPT = "scores", "kept_epoch", "kept."
 
 
 class Keeper:
@@ -44,6 +45,18 @@ class Keeper:
         if self._keep == "last" or score > self.scores[self.kept_epoch]:
             self.kept_epoch = len(self.scores) - 1
             self._state = _copy_state(student)
+
+    def pack(self) -> dict[str, Tensor]:
+        """Everything it remembers, as contiguous tensors by name."""
+        scores = torch.tensor(self.scores, dtype=torch.float64)
+        state = {f"{KEPT}{name}": value.contiguous() for name, value in self._state.items()}
+        return {SCORES: scores, KEPT_EPOCH: torch.tensor(self.kept_epoch), **state}
+
+    def unpack(self, packed: Mapping[str, Tensor]) -> None:
+        """Remember what `pack` gave."""
+        self.scores = packed[SCORES].tolist()
+        self.kept_epoch = int(packed[KEPT_EPOCH])
+        self._state = {name: packed[f"{KEPT}{name}"] for name in self._state}
 
     def restore(self, student: nn.Module) -> nn.Module:
         """Give the student the kept state, in evaluation mode."""

@@ -38,9 +38,9 @@ class StepBar:
         if self._display is not None:
             self._display.stop(self._done, self._note)
 
-    def advance(self) -> None:
-        """One step is done."""
-        self._done += 1
+    def advance(self, steps: int = 1) -> None:
+        """So many more steps are done."""
+        self._done += steps
         if self._display is not None:
             self._display.show(self._done, self._note)
 

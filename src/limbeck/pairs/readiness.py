@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from torch import Tensor
 
-from limbeck.core.errors import require
+from limbeck.core.errors import count, require, require_known
 from limbeck.core.fingerprint import hash_state
 from limbeck.data import Inputs, Samples
-from limbeck.engine import Case, TargetCache, device_of
+from limbeck.engine import Case, Precision, TargetCache, device_of
 from limbeck.models import Classifier
 from limbeck.pairs.classes import (
     check_class_map,
@@ -36,6 +36,11 @@ from limbeck.pairs.user_data import UserData
 from limbeck.partition import carve_out
 
 STUDENT = "The student"
+
+Objective = Literal["local", "global", "federated"]
+"""Whose samples judge: `local`, those the student's party holds out; `global`, half of the test part;
+`federated`, those that each party holds out, the mean over parties, as a real federation can measure."""
+OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +110,7 @@ class Ready:
         parties: The models, on one device.
         classes: Their classes.
         train: Labelled samples to learn from.
-        validation: Samples that judge the epochs.
+        judges: Sets of samples whose mean accuracy judges epochs and settings; see `Objective`.
         measured: Samples for the record's numbers.
         measured_on: What those are.
         proxy: Unlabelled inputs to learn from instead, None for the training samples.
@@ -116,15 +121,24 @@ class Ready:
     parties: Parties
     classes: Classes
     train: Part
-    validation: Part
+    judges: tuple[Part, ...]
     measured: Part
     measured_on: Literal["test", "validation"]
     proxy: Inputs | None
     standings: tuple[Standing, ...]
     warnings: tuple[str, ...]
 
+    @property
+    def num_judging(self) -> int:
+        """Samples that judge."""
+        return sum(map(len, self.judges))
+
     def case(
-        self, *, cache: TargetCache | None, taught_classes: Sequence[Sequence[int]] | None = None
+        self,
+        *,
+        cache: TargetCache | None,
+        taught_classes: Sequence[Sequence[int]] | None = None,
+        precision: Precision = "float32",
     ) -> Case:
         """What a technique is applied to: the proxy without labels, or the training samples with theirs."""
         return Case(
@@ -135,12 +149,43 @@ class Ready:
             columns=None if self.classes.are_equal else self.classes.columns,
             taught_classes=taught_classes,
             cache=cache,
+            precision=precision,
         )
 
     def baseline_case(self) -> Case:
         """The student and the labelled training samples, without a teacher."""
         return Case(
             student=self.parties.student, teachers=(), inputs=self.train.inputs, labels=self.train.labels
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judging:
+    """What epochs and settings are judged by.
+
+    Attributes:
+        objective: Whose samples judge.
+        share: Share of a party's samples that it holds out to judge, in (0, 1).
+        clients: The other parties' samples, for `federated`.
+
+    Raises:
+        InputError: When built with clients where the objective needs none, or without where it does.
+    """
+
+    objective: Objective
+    share: float
+    clients: Sequence[UserData]
+
+    def __post_init__(self) -> None:
+        require_known("objective", self.objective, OBJECTIVES)
+        require(
+            0 < self.share < 1, "0 < validation_share < 1", f"validation_share={self.share}", "0.1 is usual."
+        )
+        require(
+            (self.objective == "federated") == (len(self.clients) > 0),
+            "the objective `federated`, and no other, has the other clients' samples",
+            f"objective={self.objective} with {count(len(self.clients), 'other client')}",
+            "Name the clients of a split, or choose `local` or `global`.",
         )
 
 
@@ -151,7 +196,7 @@ def get_ready(
     *,
     proxy: Inputs | None,
     class_map: Mapping[str, str],
-    validation_share: float,
+    judging: Judging,
     seed: int,
 ) -> Ready:
     """Bring models and samples together.
@@ -167,22 +212,28 @@ def get_ready(
 
     first_inputs = place(data.train.subset(range(min(PROBED, len(data.train))))).inputs
     classes = _match_classes(parties, data, first_inputs, class_map)
-    data_names = rename_classes(data.class_names or classes.names, class_map)
-    own, lost = relabel(data.train, data_names, classes.names, part="training")
-    held, rest = _hold_out(own, validation_share, seed=seed)
+    own, lost = _with_own_classes(data, data.train, classes, class_map, part="training")
+    held, rest = _hold_out(own, judging.share, seed=seed)
     cut = warn_of_cut_texts(own.inputs, parties.all, [STUDENT, *parties.teacher_names])
     empty = _warn_of_empty_classes(rest, classes, has_proxy=proxy is not None)
-    validation, warnings = place(held), [*classes.warnings, *lost, *cut, *empty]
-    measured = validation
+    judges, warnings = [held], [*classes.warnings, *lost, *cut, *empty]
+    measured = held
     if data.test is not None:
-        test, lost = relabel(data.test, data_names, classes.names, part="test")
-        measured, warnings = place(test), [*warnings, *lost]
+        measured, lost = _with_own_classes(data, data.test, classes, class_map, part="test")
+        warnings += lost
+    if judging.objective == "global":
+        rest, judges, measured = own, *_halve(data.test, measured, seed=seed)
+    for number, client in enumerate(judging.clients, start=1):
+        others, lost = _with_own_classes(client, client.train, classes, class_map, part=f"client {number}'s")
+        judges.append(_hold_out(others, judging.share, seed=seed)[0])
+        warnings += lost
+    measured = place(measured)
     standings, weak = _judge_teachers(parties, classes, measured, judge)
     return Ready(
         parties=parties,
         classes=classes,
         train=place(rest),
-        validation=validation,
+        judges=tuple(map(place, judges)),
         measured=measured,
         measured_on="validation" if data.test is None else "test",
         proxy=None if proxy is None else prepare_inputs(proxy, parties.all, device),
@@ -223,6 +274,30 @@ def _match_classes(
         columns=columns,
         warnings=tuple(warnings),
     )
+
+
+def _with_own_classes(
+    data: UserData, samples: Samples, classes: Classes, class_map: Mapping[str, str], *, part: str
+) -> tuple[Samples, Sequence[str]]:
+    """Samples with the student's class numbers, and what was lost on the way."""
+    data_names = rename_classes(data.class_names or classes.names, class_map)
+    return relabel(samples, data_names, classes.names, part=part)
+
+
+def _halve(test: Samples | None, samples: Samples, *, seed: int) -> tuple[list[Samples], Samples]:
+    """Half of the test samples to judge and the other half to measure.
+
+    Raises:
+        InputError: When there are none.
+    """
+    require(
+        test is not None,
+        "the objective `global` has a test part, of which one half judges and the other measures",
+        "data without one",
+        "Use the objective `local`, or data with a test part.",
+    )
+    judging, measuring = _hold_out(samples, 0.5, seed=seed)
+    return [judging], measuring
 
 
 def _hold_out(samples: Samples, share: float, *, seed: int) -> tuple[Samples, Samples]:

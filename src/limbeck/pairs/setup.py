@@ -1,7 +1,7 @@
 """Setting up: from what a user says to models, samples and a budget that are ready for any technique."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import torch
@@ -9,21 +9,21 @@ from torch import nn
 
 from limbeck.core.device import pick_device
 from limbeck.core.errors import require, require_known
-from limbeck.data import Inputs, Tokens, count_samples, load_batch
+from limbeck.data import Augmentation, Inputs, Tokens, count_samples, load_batch
 from limbeck.engine import (
-    PRECISIONS,
     Case,
-    Precision,
+    Layout,
     Training,
+    Wishes,
+    calibrate,
     default_target_cache,
     device_of,
-    pick_precision,
 )
 from limbeck.pairs.classes import find_columns
 from limbeck.pairs.compare import Judge
 from limbeck.pairs.keeper import KEEPS, Keep
 from limbeck.pairs.preparation import prepare_model
-from limbeck.pairs.readiness import STUDENT, Parties, Ready, get_ready
+from limbeck.pairs.readiness import STUDENT, Judging, Objective, Parties, Ready, get_ready
 from limbeck.pairs.trial import Trial
 from limbeck.pairs.user_data import UserData, read_user_data
 from limbeck.techniques import AnySettings, Technique, make_settings
@@ -46,8 +46,11 @@ class Options:
     optimizer: Literal["sgd", "adam"] | None
     lr: float | None
     weight_decay: float
-    precision: Literal["auto", "float32", "bfloat16"]
+    wishes: Wishes
+    augmentation: Augmentation
     validation_share: float
+    objective: Objective
+    clients: Sequence[Any]
     keep: Keep
     transfer_set: Inputs | None
     class_map: Mapping[str, str]
@@ -59,14 +62,7 @@ class Options:
     teacher_names: Sequence[str] | None
 
     def __post_init__(self) -> None:
-        require(
-            0 < self.validation_share < 1,
-            "0 < validation_share < 1",
-            f"validation_share={self.validation_share}",
-            "0.1 is usual.",
-        )
         require_known("value of `keep`", self.keep, KEEPS)
-        require_known("precision", self.precision, ("auto", *PRECISIONS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +93,11 @@ def set_up(student: nn.Module, teachers: Sequence[nn.Module], data: Any, options
         InputError: When they do not fit each other.
     """
     own_data = read_user_data(data)
+    judging = Judging(
+        objective=options.objective,
+        share=options.validation_share,
+        clients=[read_user_data(client) for client in options.clients],
+    )
     cache = default_target_cache() if options.cache else None
     ready = get_ready(
         _gather(student, teachers, options.teacher_names, pick_device(options.device)),
@@ -104,7 +105,7 @@ def set_up(student: nn.Module, teachers: Sequence[nn.Module], data: Any, options
         Judge(cache=cache, shows_progress=options.progress),
         proxy=options.transfer_set,
         class_map=options.class_map,
-        validation_share=options.validation_share,
+        judging=judging,
         seed=options.seed,
     )
     training = _make_training(options, ready)
@@ -113,7 +114,7 @@ def set_up(student: nn.Module, teachers: Sequence[nn.Module], data: Any, options
         options=options,
         data=own_data,
         ready=ready,
-        case=ready.case(cache=cache, taught_classes=taught),
+        case=ready.case(cache=cache, taught_classes=taught, precision=training.precision),
         training=training,
         trial=Trial(ready, training, keep=options.keep, seed=options.seed, shows_progress=options.progress),
     )
@@ -179,15 +180,18 @@ def _make_training(options: Options, ready: Ready) -> Training:
         optimizer=kind,
         lr=_default_lr(kind, is_text=is_text) if options.lr is None else options.lr,
         weight_decay=options.weight_decay,
-        precision=_pick_precision(options, ready) if options.precision == "auto" else options.precision,
+        augmentation=options.augmentation,
+        **asdict(_pick_layout(options, ready)),
     )
 
 
-def _pick_precision(options: Options, ready: Ready) -> Precision:
-    """The faster precision for the student, measured on a batch."""
+def _pick_layout(options: Options, ready: Ready) -> Layout:
+    """How the student is run here: as the user says, and measured on a batch where the user does not."""
     student, inputs = ready.parties.student, ready.train.inputs
     ids = torch.arange(min(options.batch_size, count_samples(inputs)))
-    return pick_precision(student, load_batch(inputs, ids, device_of(student)))
+    batch = load_batch(inputs, ids, device_of(student))
+    name = student.arch or type(student.module).__name__
+    return calibrate(student, batch, wishes=options.wishes, name=name)
 
 
 def _default_lr(optimizer: str, *, is_text: bool) -> float:

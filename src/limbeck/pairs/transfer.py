@@ -6,8 +6,8 @@ from typing import Any, Literal
 from torch import nn
 
 from limbeck.core.device import describe_device
-from limbeck.data import Inputs, count_samples
-from limbeck.engine import check_transfer, device_of
+from limbeck.data import Augmentation, Inputs, count_samples
+from limbeck.engine import MemoryFormat, Precision, Wishes, check_transfer, device_of
 from limbeck.models import Classifier, adapt
 from limbeck.pairs.keeper import Keep
 from limbeck.pairs.preparation import warn_of_chance
@@ -34,7 +34,11 @@ def transfer(  # noqa: PLR0913 - everything a user may set, in one call
     optimizer: Literal["sgd", "adam"] | None = None,
     lr: float | None = None,
     weight_decay: float = 0.0,
-    precision: Literal["auto", "float32", "bfloat16"] = "float32",
+    augmentation: Augmentation = "none",
+    precision: Literal["auto"] | Precision = "auto",
+    memory_format: Literal["auto"] | MemoryFormat = "auto",
+    threads: int | None = None,
+    compile: bool | Literal["auto"] = False,  # noqa: A002 - PyTorch's word
     validation_share: float = 0.1,
     keep: Keep = "best",
     transfer_set: Inputs | None = None,
@@ -68,8 +72,16 @@ def transfer(  # noqa: PLR0913 - everything a user may set, in one call
         optimizer: `sgd` or `adam`; None for `adam` on text and `sgd` on all else.
         lr: Learning rate at the start; None for 0.01 (`sgd`), 0.001 (`adam`), 0.00005 (`adam` on text).
         weight_decay: L2 coefficient.
-        precision: `float32`; `bfloat16` for forward passes in training; `auto` for the faster one, measured
-            on this machine once and then remembered.
+        augmentation: How images change from epoch to epoch: `none`, `flip`, `crop` or `crop-flip`; teachers
+            see the same changed images.
+        precision: `float32`, `bfloat16` for forward passes in training and the teachers', or `auto`, like
+            the next three, for what a short measurement on this machine finds faster. The choice is
+            remembered, so the same call gives the same numbers here; another machine may choose otherwise.
+            ``float32`` and ``as-is`` are plain arithmetic.
+        memory_format: How weights lie in memory: `as-is`, `contiguous` or `channels-last`.
+        threads: Threads of the CPU, None for as many as are faster.
+        compile: Whether `torch.compile` compiles the forward pass; `auto` measures that too, which takes half
+            a minute or more.
         validation_share: Share of the training samples that judges the epochs, in (0, 1).
         keep: `best`, or `last` for the student after the last epoch whatever its accuracy.
         transfer_set: Unlabelled inputs to learn from instead of the data's training samples.
@@ -98,8 +110,11 @@ def transfer(  # noqa: PLR0913 - everything a user may set, in one call
         optimizer=optimizer,
         lr=lr,
         weight_decay=weight_decay,
-        precision=precision,
+        wishes=Wishes(precision=precision, memory_format=memory_format, threads=threads, compile=compile),
+        augmentation=augmentation,
         validation_share=validation_share,
+        objective="local",
+        clients=(),
         keep=keep,
         transfer_set=transfer_set,
         class_map=class_map or {},
@@ -121,7 +136,14 @@ def run_baseline(setup: Setup) -> Attempt:
     return setup.trial.run(setup.ready.baseline_case(), get_technique(BASELINE), None).attempt
 
 
-def make_outcome(setup: Setup, given: nn.Module, tryout: Tryout, finetuned: Attempt | None) -> Outcome:
+def make_outcome(
+    setup: Setup,
+    given: nn.Module,
+    tryout: Tryout,
+    finetuned: Attempt | None,
+    *,
+    warnings: Sequence[str] = (),
+) -> Outcome:
     """The new student in the type that was given, and the record of what was measured.
 
     Args:
@@ -129,6 +151,7 @@ def make_outcome(setup: Setup, given: nn.Module, tryout: Tryout, finetuned: Atte
         given: The student as the user gave it.
         tryout: What the technique made of it.
         finetuned: The baseline's, None when it was not run.
+        warnings: What else a reader should know.
     """
     ready, options = setup.ready, setup.options
     return Outcome(
@@ -141,14 +164,14 @@ def make_outcome(setup: Setup, given: nn.Module, tryout: Tryout, finetuned: Atte
             measured_on=ready.measured_on,
             keep=options.keep,
             num_train=count_samples(setup.case.inputs),
-            num_validation=len(ready.validation),
+            num_validation=ready.num_judging,
             num_measured=len(ready.measured),
             training=setup.training.to_dict(),
             seed=options.seed,
             data=setup.data.name,
             data_fingerprint=setup.data.fingerprint,
             device=describe_device(device_of(ready.parties.student)),
-            warnings=(*ready.warnings, *_warn_of_outcome(setup, tryout.attempt, finetuned)),
+            warnings=(*ready.warnings, *warnings, *_warn_of_outcome(setup, tryout.attempt, finetuned)),
         ),
     )
 

@@ -12,13 +12,15 @@ from torch import Tensor, nn
 
 from limbeck import federate, models
 from limbeck.core.seeds import derive_seed
-from limbeck.data import DataSet, Normalization, measure_normalization, normalize
+from limbeck.data import DataSet, Inputs, Normalization, View, measure_normalization, normalize
 from limbeck.engine import (
     Case,
+    Precision,
     Training,
     accuracy,
     apply_technique,
     class_accuracy,
+    default_target_cache,
     measure_change,
     predict,
     pretrain,
@@ -67,7 +69,7 @@ class Workbench:
         self.normalization = measure_normalization(self.data.train)
         self.reserved = reserve(self.spec.data, self.data.labels)
         self.partition: Callable[[PartName, str, int], Partition] = lru_cache(8)(self._partition)
-        self.evaluation_inputs: Callable[[], tuple[Tensor, Tensor]] = lru_cache(1)(self._evaluation_inputs)
+        self.evaluation_inputs: Callable[[], tuple[Inputs, Inputs]] = lru_cache(1)(self._evaluation_inputs)
         self.model: Callable[[str], nn.Module] = lru_cache(32)(self._model)
         self.predictions: Callable[[str], Predictions] = lru_cache(32)(self._predictions)
         self.case: Callable[..., Case] = lru_cache(2)(self._case)
@@ -82,10 +84,10 @@ class Workbench:
         """True classes of the test samples."""
         return self.data.test.labels.numpy()
 
-    def samples(self, ids: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Normalised inputs and labels of training samples, on the device."""
+    def samples(self, ids: np.ndarray) -> tuple[Inputs, Tensor]:
+        """Inputs as a model takes them and labels of training samples, on the device."""
         samples = self.data.subset(ids).to(self.device)
-        return normalize(samples.inputs, self.normalization), samples.labels
+        return self._show(samples.inputs, torch.as_tensor(ids, dtype=torch.int64)), samples.labels
 
     def predict(self, model: nn.Module) -> Predictions:
         """What a model says about the validation and test samples."""
@@ -107,9 +109,15 @@ class Workbench:
         )
         return model.to(self.device)
 
-    def _evaluation_inputs(self) -> tuple[Tensor, Tensor]:
+    def _show(self, inputs: Inputs, ids: Tensor | None = None) -> Inputs:
+        """Normalised inputs: uint8 images stay as they are and each batch is normalised when it is loaded."""
+        if isinstance(inputs, Tensor) and inputs.dtype == torch.uint8:
+            return View(inputs=inputs, normalization=self.normalization, ids=ids)
+        return normalize(inputs, self.normalization)
+
+    def _evaluation_inputs(self) -> tuple[Inputs, Inputs]:
         validation, _ = self.samples(self.reserved.validation)
-        return validation, normalize(self.data.test.to(self.device).inputs, self.normalization)
+        return validation, self._show(self.data.test.to(self.device).inputs)
 
     def _partition(self, part_name: PartName, scenario_name: str, seed: int) -> Partition:
         part = self.spec.transfer if part_name == "transfer" else self.spec.federated
@@ -139,6 +147,7 @@ class Workbench:
         seed: int,
         pair: tuple[int, int],
         transfer_set: Any,
+        precision: Precision,
     ) -> Case:
         ids = transfer_ids(self.reserved, self.partition(part_name, scenario, seed), pair, transfer_set)
         inputs, labels = self.samples(ids)
@@ -147,6 +156,8 @@ class Workbench:
             teachers=[self.model(teacher)],
             inputs=inputs,
             labels=None if transfer_set == "proxy" else labels,
+            cache=default_target_cache(),
+            precision=precision,
         )
 
 
@@ -205,15 +216,17 @@ def _initial_seed(config: dict[str, Any], client: int) -> int:
 
 def _execute_transfer(run: Run, bench: Workbench) -> dict[str, Any]:
     config = run.config
-    pair = tuple(config["pair"])
+    pair, training = tuple(config["pair"]), Training(**config["training"])
     place = (config["part"], config["scenario"], config["seed"])
-    case = bench.case(config["student"], config["teacher"], *place, pair, config["transfer_set"])
+    case = bench.case(
+        config["student"], config["teacher"], *place, pair, config["transfer_set"], training.precision
+    )
     technique = get_technique(config["technique"])
     outcome = apply_technique(
         case,
         technique=technique,
         settings=make_settings(technique, settings_of(config)),
-        training=Training(**config["training"]),
+        training=training,
         seed=derive_seed(config["seed"], "transfer", *pair),
     )
     partition = bench.partition(*place)
@@ -262,7 +275,7 @@ def _execute_federate(run: Run, bench: Workbench) -> dict[str, Any]:
         ),
         technique=get_technique(part.distil.technique),
         settings=part.distil.settings,
-        training=part.distil.training,
+        training=Training(**config["distil"]["training"]) if config["distil"] else part.distil.training,
         seed=config["seed"],
     )
     ledger = federate.Ledger()

@@ -1,14 +1,15 @@
 """The plan of a study: every run it takes, each known by the hash of its whole configuration."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
 
 from limbeck.core.fingerprint import hash_config
 from limbeck.data import DataSet
-from limbeck.engine import Training
+from limbeck.engine import Layout, Training
 from limbeck.federate import STARTS
 from limbeck.partition import Partition
 from limbeck.study.spec import (
@@ -124,13 +125,19 @@ class Plan:
     partitions: dict[SplitKey, Partition]
 
 
-def make_plan(spec: StudySpec, data: DataSet) -> Plan:
+def make_plan(spec: StudySpec, data: DataSet, layouts: Mapping[str, Layout] = MappingProxyType({})) -> Plan:
     """List every run of a study.
+
+    Args:
+        spec: The study.
+        data: Its data set.
+        layouts: How architectures are run, where it is not as their training says.
 
     Raises:
         InputError: When the data cannot be split as the spec says.
     """
-    planner = _Planner(spec=spec, data=data, reserved=reserve(spec.data, data.labels))
+    reserved = reserve(spec.data, data.labels)
+    planner = _Planner(spec=spec, data=data, reserved=reserved, layouts=layouts)
     transfer_cells = tuple(planner.plan_transfers(spec.transfer)) if spec.transfer else ()
     federated_cells = tuple(planner.plan_federated(spec.federated)) if spec.federated else ()
     return Plan(
@@ -161,6 +168,7 @@ class _Planner:
     spec: StudySpec
     data: DataSet
     reserved: Reserved
+    layouts: Mapping[str, Layout]
     runs: dict[str, Run] = field(default_factory=dict)
     partitions: dict[SplitKey, Partition] = field(default_factory=dict)
 
@@ -194,7 +202,7 @@ class _Planner:
             "pair": list(pair),
             "transfer_set": transfer_set,
             "proxy_samples": self.spec.data.proxy_samples if transfer_set == "proxy" else 0,
-            "training": part.training.to_dict(),
+            "training": self._lay_out(part.training, architectures.student),
         }
         num_samples = self._count_transfer_samples(split_key, pair, transfer_set)
 
@@ -252,13 +260,22 @@ class _Planner:
             "start": start,
             "clients": list(used_clients),
             "rounds": part.rounds,
-            "local": part.local.to_dict(),
-            "distil": part.distil.model_dump(mode="json") if STARTS[start].is_distilled else None,
+            "local": self._lay_out(part.local, part.arch),
+            "distil": self._describe_distillation(part) if STARTS[start].is_distilled else None,
         }
         num_samples = sum(map(len, self.partitions[split_key].indices))
         cost = part.rounds * (part.local.epochs * num_samples + EVALUATION_COST * len(self.data.test))
         run = self._add("federate", config, used_clients, cost)
         return FederatedCell(scenario=scenario, seed=split_key[2], start=start, client_runs=clients, run=run)
+
+    def _lay_out(self, training: Training, arch: str) -> dict[str, Any]:
+        """A training by name, laid out for an architecture."""
+        layout = self.layouts.get(arch)
+        return {**training.to_dict(), **({} if layout is None else asdict(layout))}
+
+    def _describe_distillation(self, part: FederatedPart) -> dict[str, Any]:
+        content = part.distil.model_dump(mode="json")
+        return {**content, "training": self._lay_out(part.distil.training, part.arch)}
 
     def _split(
         self, part_name: PartName, scenario: ScenarioPart, train_samples: int | None, seed: int
@@ -288,7 +305,7 @@ class _Planner:
             **self._describe(scenario, split_key),
             "client": client,
             "arch": arch,
-            "training": training.to_dict(),
+            "training": self._lay_out(training, arch),
         }
         num_samples = len(self.partitions[split_key].indices[client])
         cost = training.epochs * num_samples + EVALUATION_COST * self._num_evaluated()

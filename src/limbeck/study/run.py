@@ -20,6 +20,7 @@ from limbeck.core.files import explain_disk_errors, write_text
 from limbeck.data import DataSet
 from limbeck.partition import describe, title
 from limbeck.study.execute import MODELS_FOLDER
+from limbeck.study.layouts import pick_layouts
 from limbeck.study.machine import describe_hardware, describe_versions, find_commit
 from limbeck.study.plan import Plan, Run, make_plan
 from limbeck.study.pool import Done, Pool, WorkOrder
@@ -115,7 +116,7 @@ def run_study(
     started, clock, commit = utc_now(), time.monotonic(), find_commit()
     picked = pick_device(device)
     data_set = data_sets.load(spec.data.source, data_dir=data_dir)
-    plan = make_plan(spec, data_set)
+    plan = make_plan(spec, data_set, pick_layouts(spec, data_set, folder=out, device=picked))
     with Store.open(out / STORE_FILE, spec) as store:
         write_text(out / SPEC_FILE, spec.to_yaml())
         finished = _find_finished(plan, store.read_results(), out)

@@ -271,6 +271,8 @@ class StudySpec(Part):
         seeds: One repetition of everything per seed.
         transfer: The transfer part, or None.
         federated: The federated part, or None.
+        layout: `plain` for the precision and memory format that each training names, `auto` for those that a
+            short measurement on this machine finds faster.
     """
 
     name: Name
@@ -279,6 +281,7 @@ class StudySpec(Part):
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**63)], ...] = Field(min_length=1)
     transfer: TransferPart | None = None
     federated: FederatedPart | None = None
+    layout: Literal["plain", "auto"] = "plain"
 
     @model_validator(mode="after")
     def _check_consistent(self) -> Self:
