@@ -7,9 +7,9 @@ import pytest
 import limbeck
 
 PUBLIC = {
-    "data": "SOURCES DataSet Inputs Normalization Samples StoredImages Texts Tokens count_samples "
-    "from_dataset input_shape load load_batch load_inputs make_data_set measure_normalization "
-    "normalize read_data_set take_samples write_data_set",
+    "data": "AUGMENTATIONS SOURCES Augmentation DataSet Inputs Normalization Samples StoredImages Texts "
+    "Tokens View augment count_samples from_dataset input_shape load load_batch load_inputs "
+    "make_data_set measure_normalization normalize read_data_set take_samples write_data_set",
     "models": "ARCHITECTURES NORMALIZATIONS Card Classifier Preprocessing adapt build build_architecture "
     "count_parameters encode_texts export infer_num_classes load load_classifier load_weights "
     "measure_truncation parse_normalization read_card read_state save save_classifier "
@@ -20,10 +20,12 @@ PUBLIC = {
     "techniques": "TECHNIQUES AnySettings ComposedTechnique DistSettings DkdSettings FrozenTechnique "
     "MutualTechnique NkdSettings Outputs Settings Target Technique get_technique "
     "list_coefficients make_settings standardize_technique",
-    "engine": "EVALUATION_BATCH OPTIMIZERS PRECISIONS Case Change Hooks Optimizer Precision TargetCache "
-    "Trained Training Transferred accuracy apply_technique check_transfer class_accuracy "
-    "default_target_cache device_of hash_inputs identify_logits measure_change pick_precision "
-    "predict predict_cached predict_logits pretrain tells_better_than_chance train warm_up",
+    "engine": "Calibrated Case Change Course EVALUATION_BATCH Hooks Layout MEMORY_FORMATS MemoryFormat "
+    "OPTIMIZERS Optimizer PRECISIONS Precision TargetCache Trained Training Transfer Transferred Wishes "
+    "accuracy advance_together apply_technique begin_transfer calibrate check_transfer class_accuracy "
+    "count_batches count_stack_bytes default_target_cache device_of hash_inputs identify_logits "
+    "is_stack_faster list_calibrated measure_change measure_layouts predict predict_cached predict_logits "
+    "pretrain tells_better_than_chance train warm_up",
     "pairs": "Attempt Comparison Outcome Standing TransferRecord compare measure_calibration transfer",
     "tune": "DRIVERS Tried Tuned Worth choose_best compare_paired grid_points tune",
     "federate": "STARTS Client Consolidation Entry Ledger Round Start Started decode encode make_start "

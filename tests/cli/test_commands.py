@@ -5,24 +5,30 @@ import re
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from tests.study.tiny import tiny
 
+from limbeck import models
 from limbeck.cli.app import _run as run
 from limbeck.cli.app import app
+from limbeck.engine import Wishes, calibrate
 from limbeck.study import list_builtin
 
 MODEL_OPTIONS = ("--arch", "--class-map", "--classes", "--input-size", "--map", "--max-length", "--normalize")
 DATA_OPTIONS = ("--data", "--data-dir", "--image-size", "--label-column", "--text-column")
 RUN_OPTIONS = ("--device", "--json", "--no-cache", "--out")
 TRANSFER_OPTIONS = (
+    "--augment",
     "--baseline",
     "--batch-size",
     "--client",
+    "--compile",
     "--epochs",
     "--export",
     "--keep",
     "--lr",
+    "--memory-format",
     "--optimizer",
     "--precision",
     "--proxy",
@@ -33,16 +39,21 @@ TRANSFER_OPTIONS = (
     "--teacher",
     "--technique",
     "--temperature",
+    "--threads",
     "--validation-share",
     "--weight",
     "--weight-decay",
 )
 TUNE_OPTIONS = (
+    "--augment",
     "--batch-size",
     "--client",
+    "--compile",
     "--driver",
     "--epochs",
     "--lr",
+    "--memory-format",
+    "--objective",
     "--optimizer",
     "--precision",
     "--seed",
@@ -51,9 +62,11 @@ TUNE_OPTIONS = (
     "--student",
     "--teacher",
     "--technique",
+    "--threads",
     "--trials",
     "--validation-share",
     "--weight-decay",
+    "--workers",
 )
 
 
@@ -91,7 +104,7 @@ def test_commands_and_their_options_are_the_promised_ones():
         "transfer": sorted([*MODEL_OPTIONS, *DATA_OPTIONS, *TRANSFER_OPTIONS, *RUN_OPTIONS]),
         "tune": sorted([*MODEL_OPTIONS, *DATA_OPTIONS, *TUNE_OPTIONS, *RUN_OPTIONS]),
         "report": ["--json", "--open"],
-        "doctor": ["--data-dir", "--json"],
+        "doctor": ["--calibrate", "--data-dir", "--json"],
     }
 
 
@@ -206,6 +219,24 @@ def test_the_doctor_names_the_cache_and_its_size(capsys, tmp_path, monkeypatch):
     output = capsys.readouterr()
     assert json.loads(output.out)["cache"] == {"folder": str(folder), "bytes": 1500}
     assert "1.5 kB" in output.err
+
+
+def test_the_doctor_says_what_has_been_measured_and_measures_now(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert run(["doctor", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["calibrated"] == []
+    batch = torch.zeros(4, 1, 8, 8)
+    model = models.build("mlp", input_shape=(1, 8, 8), num_classes=10, seed=0)
+    calibrate(model, batch, wishes=Wishes(threads=1), name="mlp")
+    assert run(["doctor", "--json", "--calibrate"]) == 0
+    output = capsys.readouterr()
+    remembered, *now = json.loads(output.out)["calibrated"]
+    assert remembered["title"] == "mlp, 26,122 weights, batch 4x1x8x8"
+    assert set(remembered["milliseconds"]) == {"float32, 1 thread", "bfloat16, 1 thread"}
+    assert [choice["title"].split(",")[0] for choice in now] == ["cnn", "resnet20"]
+    assert {choice["layout"]["precision"] for choice in now} <= {"float32", "bfloat16"}
+    assert "calibrated" in output.err
+    assert "mlp, 26,122 weights" in output.err
 
 
 def test_paths_are_printed_one_per_line_as_they_are(capsys, tmp_path, monkeypatch):

@@ -154,6 +154,29 @@ def test_transfer_shows_technique_beside_finetune_to_people(folders, capsys):
     assert settings == {"temperature": 2, "weight": 0.3, "alpha": 1, "beta": 2}
 
 
+def test_how_the_student_is_run_is_as_asked_and_told_in_one_line(folders, capsys):
+    words = transfer_words(folders, "--teacher", folders["high"], "--no-baseline", "--threads", "2")
+    assert run([*words, "--precision", "bfloat16", "--memory-format", "channels-last"]) == 0
+    assert "\nRun as: bfloat16, channels-last, 2 threads\n" in capsys.readouterr().err
+    training = json.loads(Path("limbeck-transfer/record.json").read_text())["training"]
+    layout = {"precision": "bfloat16", "memory_format": "channels-last", "threads": 2, "compile": False}
+    assert layout.items() <= training.items()
+    assert "memory format channels-last" in Path("limbeck-transfer/report.html").read_text()
+
+
+def test_how_the_student_is_run_is_measured_where_nothing_is_asked_for(folders, capsys):
+    words = transfer_words(folders, "--teacher", folders["high"], "--no-baseline", "--json")
+    assert run(words) == 0
+    output = capsys.readouterr()
+    training = json.loads(output.out)["training"]
+    assert training["precision"] in ("float32", "bfloat16")
+    assert f"Run as: {training['precision']}" in output.err
+    assert run(["doctor", "--json"]) == 0
+    calibrated = json.loads(capsys.readouterr().out)["calibrated"]
+    layouts = [choice["layout"] for choice in calibrated if choice["title"].startswith("mlp, ")]
+    assert {name: training[name] for name in layouts[0]} in layouts
+
+
 def test_a_former_transfer_is_replaced_with_all_its_files(folders, capsys, here):
     words = transfer_words(folders, "--teacher", folders["high"], "--no-baseline", "--out", "new", "--json")
     assert run([*words, "--export", "torch"]) == 0
@@ -223,6 +246,10 @@ def test_several_teachers_are_told_apart(folders, digits, capsys):
         (["--technique", "dkdd"], "Did you mean `dkd`"),
         (["--keep", "first"], "Unknown value of `--keep` `first`"),
         (["--precision", "half"], "Unknown precision `half`"),
+        (["--memory-format", "channel-last"], "Did you mean `channels-last`"),
+        (["--threads", "0"], "threads >= 1"),
+        (["--threads", "many"], "'--threads'"),
+        (["--compile", "yes"], "Unknown value of `--compile` `yes`"),
         (["--optimizer", "adan"], "Did you mean `adam`"),
         (["--export", "onxx"], "Did you mean `onnx`"),
         (["--set", "beta=two"], "`--set` takes NAME=NUMBER"),

@@ -14,6 +14,7 @@ def make_trials(*accuracies):
         Tried(
             settings={"temperature": float(number), "weight": 0.5},
             validation=validation,
+            epochs=3,
             accuracy_after=0.5,
             gain=0.0,
             forgetting=0.0,
@@ -31,14 +32,15 @@ def show_all(console, num_trials):
     with SearchDisplay(console, "kd", num_trials=num_trials) as display:
         for number in range(1, num_trials + 1):
             display.show(trials[:number])
+            display.note_share(number / num_trials)
     return display
 
 
-def test_the_time_left_counts_the_missing_trials_and_the_closing_runs():
-    # 2 s each: 17 missing trials and 3 closing runs take 40 s.
-    text = describe_search(make_trials(0.5, 0.8472, 0.7), num_trials=20)
-    assert text == "3 of 20 trials, best 0.8472, 0:00:40 left"
-    assert describe_search(make_trials(0.5, 0.5), num_trials=2).endswith("0:00:06 left")
+def test_the_time_left_is_that_of_the_steps_that_are_missing():
+    # 40 % took 40 s, so 60 % take 60 s.
+    text = describe_search(make_trials(0.5, 0.8472, 0.7), num_trials=20, share=0.4, elapsed_seconds=40)
+    assert text == "40 %, 3 of 20 trials, best 0.8472, 0:01:00 left"
+    assert describe_search([], num_trials=2, share=0.0, elapsed_seconds=3) == "0 %, 0 of 2 trials"
 
 
 def test_a_terminal_shows_the_ten_best_trials():
@@ -46,7 +48,7 @@ def test_a_terminal_shows_the_ten_best_trials():
     console = Console(file=stream, force_terminal=True, width=80, height=50, highlight=False)
     show_all(console, 12)
     shown = stream.getvalue().rsplit("The best so far", 1)[-1]
-    assert "12 of 12 trials, best 0.6100" in shown
+    assert "100 %, 12 of 12 trials, best 0.6100" in shown
     assert "61.0" in shown
     assert "52.0" in shown
     assert "51.0" not in shown
@@ -57,8 +59,8 @@ def test_lines_are_plain_where_there_is_no_terminal():
     show_all(Console(file=stream, force_terminal=False), 12)
     lines = stream.getvalue().splitlines()
     assert len(lines) == 2  # the first and the last: nothing in between within ten seconds
-    assert lines[0].startswith("kd: 1 of 12 trials, best 0.5000")
-    assert lines[1].startswith("kd: 12 of 12 trials, best 0.6100")
+    assert lines[0].startswith("kd: 8 %, 1 of 12 trials, best 0.5000")
+    assert lines[1].startswith("kd: 100 %, 12 of 12 trials, best 0.6100")
     assert "\x1b" not in stream.getvalue()
 
 

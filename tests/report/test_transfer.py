@@ -137,6 +137,10 @@ def test_facts_name_settings_and_leave_out_what_is_not_there():
     facts = dict(list_facts(make_record(data_fingerprint="")))
     assert facts["Settings"] == "temperature 4, weight 0.5, beta 8"
     assert facts["Training"] == "epochs 3, batch size 64, optimizer sgd, lr 0.01"
+    assert "Run as" not in facts
+    layout = {"precision": "bfloat16", "memory_format": "channels-last", "threads": 2, "compile": False}
+    laid_out = dict(list_facts(make_record(training={"epochs": 3, **layout})))
+    assert (laid_out["Training"], laid_out["Run as"]) == ("epochs 3", "bfloat16, channels-last, 2 threads")
     assert "lr 5e-05" in dict(list_facts(make_record(training={"lr": 0.00005000000000000001})))["Training"]
     assert "Data fingerprint" not in facts
     assert "From the teacher" not in facts

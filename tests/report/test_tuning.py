@@ -34,6 +34,7 @@ def make_tried(validation=0.6, *, settings=None, **changes):
     values = {
         "settings": DEFAULTS if settings is None else settings,
         "validation": validation,
+        "epochs": 3,
         "accuracy_after": 0.66,
         "gain": 0.06,
         "forgetting": 0.01,
@@ -127,6 +128,30 @@ def test_the_tuned_the_default_and_the_finetuned_student_are_side_by_side():
     )
 
 
+def make_stopped(validation, **changes):
+    """A trial that successive halving stopped after an epoch."""
+    unmeasured = ("accuracy_after", "gain", "forgetting", "positive_flips", "negative_flips")
+    return make_tried(validation, epochs=1, **dict.fromkeys(unmeasured), **changes)
+
+
+def test_trials_stopped_early_come_after_those_that_were_measured_and_have_no_outcome():
+    trials = (make_stopped(0.9), make_tried(0.6), make_stopped(0.95))
+    assert [number for number, _ in rank_trials(trials)] == [2, 3, 1]
+    table = tabulate_trials(make_tuned(trials=trials))
+    assert table.rows[1][4:] == ("1", f"95.0{THIN}%", *["–"] * 5, "3", "5.0 s")
+    facts = dict(list_tuning_facts(make_tuned(trials=trials, driver="halving")))
+    assert "3 trials, 2 of them stopped early," in facts["Search"]
+
+
+def test_the_surface_says_after_how_many_epochs_a_trial_was_stopped():
+    points = [{"temperature": t, "weight": w, "beta": 8.0} for t, w in product((1.0, 4.0), (0.1, 0.5))]
+    trials = (*(make_stopped(0.5, settings=point) for point in points[:3]), make_tried(settings=points[3]))
+    cells = draw_response(make_tuned(trials=trials)).data[0]
+    assert cells.text[0][0] == "50.0<br>1 epoch"
+    assert cells.text[1][1] == "60.0"
+    assert "stopped after 1 epoch" in cells.customdata[0][0]
+
+
 def test_settings_are_listed_with_what_was_tried_and_how_much_they_matter():
     assert tabulate_settings(make_tuned()).rows == (
         ("temperature", "1, 4", "4", "4", f"10.0{THIN}%"),
@@ -142,9 +167,9 @@ def test_trials_are_listed_from_the_best_and_equals_in_their_order():
     assert [number for number, _ in rank_trials(trials)] == [2, 3, 1, 4]
     table = tabulate_trials(make_tuned(trials=trials))
     assert [row[0] for row in table.rows] == ["2", "3", "1", "4"]
-    assert table.rows[0][1:5] == ("4", "0.5", "8", f"70.0{THIN}%")
-    assert table.columns[4] == "Validation"
-    assert table.strong == {(0, 4)}
+    assert table.rows[0][1:6] == ("4", "0.5", "8", "3", f"70.0{THIN}%")
+    assert table.columns[4:6] == ("Epochs", "Validation")
+    assert table.strong == {(0, 5)}
     assert [row[0] for row in tabulate_leaders(trials, limit=2).rows] == ["2", "3"]
 
 

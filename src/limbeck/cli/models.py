@@ -112,6 +112,24 @@ PrecisionOption = Annotated[
         help="Of forward passes in training: float32, bfloat16, or auto for the faster one by measurement.",
     ),
 ]
+MemoryFormatOption = Annotated[
+    str,
+    typer.Option(
+        "--memory-format",
+        help="How weights of convolutions lie in memory: as-is, contiguous, channels-last, or auto.",
+    ),
+]
+AugmentOption = Annotated[
+    str, typer.Option("--augment", help="How images change from epoch to epoch: none, flip, crop, crop-flip.")
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option("--threads", help="Threads of the CPU. [default: as many as are faster]"),
+]
+CompileOption = Annotated[
+    str,
+    typer.Option("--compile", help="Compile the forward pass, for half a minute or more: off, on or auto."),
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
@@ -140,6 +158,26 @@ class DataOptions:
         )
         whole = self._load_whole(source)
         return whole if split is None or client is None else _take_client(whole, split, client)
+
+    def load_others(self, source: str, *, split: Path | None, client: int | None) -> "list[DataSet]":
+        """The data of every client of a split but one, for what a federation measures together.
+
+        Raises:
+            InputError: When there is no split, or as for `load`.
+        """
+        from limbeck import partition
+
+        require(
+            split is not None and client is not None,
+            "--objective federated goes with --split and --client",
+            f"--split {split} and --client {client}",
+            "Name the split and the student's client, or choose another objective.",
+        )
+        assert split is not None
+        whole = self._load_whole(source)
+        clients = partition.load(split, data_fingerprint=whole.fingerprint)
+        others = [number for number in range(clients.num_clients) if number != client]
+        return [_take_client(whole, split, number) for number in others if len(clients.indices[number])]
 
     def _load_whole(self, source: str) -> "DataSet":
         from limbeck import data as data_sets

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from limbeck.tune import Tried
 
 MOST_SHOWN = 10
-# The best settings, the defaults and finetune run once more after the last trial.
-CLOSING_RUNS = 3
 
 
 class SearchDisplay:
@@ -34,8 +32,11 @@ class SearchDisplay:
         self._technique = technique
         self._num_trials = num_trials
         self._last_line = float("-inf")
+        self._last_share = 0.0
         self._spinner = Spinner("dots", f" {technique}: starting up")
         self._live = Live(self._spinner, console=console, transient=True)
+        self._trials: Sequence[Tried] = ()
+        self._started = time.monotonic()
         self.num_finished: int | None = None
 
     def __enter__(self) -> Self:
@@ -51,23 +52,32 @@ class SearchDisplay:
 
     def show(self, trials: "Sequence[Tried]") -> None:
         """Show all trials so far, of which there is at least one."""
-        self.num_finished = len(trials)
-        pace = f"{self._technique}: {describe_search(trials, num_trials=self._num_trials)}"
-        if self._console.is_terminal:
-            self._show_table(trials, pace)
-            return
-        is_last = len(trials) == self._num_trials
-        if is_last or time.monotonic() - self._last_line >= LINE_SECONDS:
-            self._last_line = time.monotonic()
-            self._console.print(pace, markup=False, soft_wrap=True)
-
-    def _show_table(self, trials: "Sequence[Tried]", pace: str) -> None:
         from limbeck.report.tuning import tabulate_leaders
 
-        self._spinner.update(text=f" {pace}")
-        self._live.update(
-            Group(make_table(tabulate_leaders(trials, limit=MOST_SHOWN)), self._spinner), refresh=True
+        self._trials = trials
+        self.num_finished = len(trials)
+        if self._console.is_terminal:
+            table = make_table(tabulate_leaders(trials, limit=MOST_SHOWN))
+            self._live.update(Group(table, self._spinner), refresh=True)
+
+    def note_share(self, share: float) -> None:
+        """Show how much of all work is done.
+
+        Args:
+            share: In [0, 1].
+        """
+        elapsed = time.monotonic() - self._started
+        pace = describe_search(
+            self._trials, num_trials=self._num_trials, share=share, elapsed_seconds=elapsed
         )
+        if self._console.is_terminal:
+            self._spinner.update(text=f" {self._technique}: {pace}")
+            return
+        is_end = share >= 1 and self._last_share < 1
+        self._last_share = share
+        if is_end or time.monotonic() - self._last_line >= LINE_SECONDS:
+            self._last_line = time.monotonic()
+            self._console.print(f"{self._technique}: {pace}", markup=False, soft_wrap=True)
 
     def describe_interrupt(self) -> str:
         """What is kept after an interrupt, and how to go on."""
@@ -78,13 +88,20 @@ class SearchDisplay:
         return f"Interrupted: {kept} {verb}. Run the same command again to go on."
 
 
-def describe_search(trials: "Sequence[Tried]", *, num_trials: int) -> str:
-    """Trials done, best validation accuracy and time left: ``3 of 20 trials, best 0.8472, 0:01:40 left``.
+def describe_search(
+    trials: "Sequence[Tried]", *, num_trials: int, share: float, elapsed_seconds: float
+) -> str:
+    """Work and trials done, and the time left: ``40 %, 3 of 20 trials, best 0.8472, 0:01:40 left``.
 
-    The time left is that of the missing trials and of the runs that close the search, each as long as the
-    mean of those so far.
+    Args:
+        trials: Those that ended.
+        num_trials: How many there are in all.
+        share: Share of all steps that are done, in [0, 1].
+        elapsed_seconds: How long these took; the rest takes as long per step.
     """
-    mean_seconds = sum(tried.seconds for tried in trials) / len(trials)
-    left = mean_seconds * (max(0, num_trials - len(trials)) + CLOSING_RUNS)
-    best = max(tried.validation for tried in trials)
-    return f"{len(trials)} of {num_trials} trials, best {best:.4f}, {describe_duration(left)} left"
+    words = [f"{100 * share:.0f} %", f"{len(trials)} of {num_trials} trials"]
+    if trials:
+        words.append(f"best {max(tried.validation for tried in trials):.4f}")
+    if share:
+        words.append(f"{describe_duration(elapsed_seconds * (1 - share) / share)} left")
+    return ", ".join(words)

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from limbeck.cli.models import (
     ArchOption,
+    AugmentOption,
     BatchSizeOption,
     ClassesOption,
     ClassMapOption,
     ClientOption,
+    CompileOption,
     DataDirOption,
     DataOption,
     DataOptions,
@@ -23,6 +25,7 @@ from limbeck.cli.models import (
     LrOption,
     MapOption,
     MaxLengthOption,
+    MemoryFormatOption,
     ModelOptions,
     NoCacheOption,
     NormalizeOption,
@@ -32,6 +35,7 @@ from limbeck.cli.models import (
     StudentOption,
     TeacherOption,
     TextColumnOption,
+    ThreadsOption,
     WeightDecayOption,
     load_models,
     name_models,
@@ -51,9 +55,11 @@ from limbeck.cli.transfer_folder import (
 from limbeck.core.errors import InputError, require_known
 
 if TYPE_CHECKING:
+    from limbeck.engine import Wishes
     from limbeck.pairs import TransferRecord
 
 DEFAULT_FOLDER = Path("limbeck-transfer")
+COMPILE_WORDS: dict[str, bool | Literal["auto"]] = {"off": False, "on": True, "auto": "auto"}
 
 
 def transfer(  # noqa: PLR0913 - the command's options
@@ -107,7 +113,11 @@ def transfer(  # noqa: PLR0913 - the command's options
     ] = True,
     no_cache: NoCacheOption = False,
     seed: Annotated[int, typer.Option(help="Seed of the hold-out and the order of samples.")] = 0,
-    precision: PrecisionOption = "float32",
+    augment: AugmentOption = "none",
+    precision: PrecisionOption = "auto",
+    memory_format: MemoryFormatOption = "auto",
+    threads: ThreadsOption = None,
+    compiling: CompileOption = "off",
     device: DeviceOption = "auto",
     out: Annotated[Path, typer.Option(help="Folder for the new student, its card and report.")] = (
         DEFAULT_FOLDER
@@ -131,6 +141,9 @@ def transfer(  # noqa: PLR0913 - the command's options
     )
     settings, renaming = options.of_each(len(sources)), read_class_map(class_map, pair)
     coefficients = parse_settings(setting or [])
+    wishes = read_wishes(
+        precision=precision, memory_format=memory_format, threads=threads, compiling=compiling
+    )
     check_words(technique, optimizer=optimizer, keep=keep, form=export)
     check_folder(out, sources)
     data_options = DataOptions(
@@ -153,7 +166,11 @@ def transfer(  # noqa: PLR0913 - the command's options
             optimizer=optimizer,  # pyright: ignore[reportArgumentType] - checked above
             lr=lr,
             weight_decay=weight_decay,
-            precision=precision,  # pyright: ignore[reportArgumentType] - checked by the library
+            augmentation=augment,  # pyright: ignore[reportArgumentType] - checked by the library
+            precision=wishes.precision,
+            memory_format=wishes.memory_format,
+            threads=wishes.threads,
+            compile=wishes.compile,
             validation_share=validation_share,
             keep=keep,  # pyright: ignore[reportArgumentType] - checked above
             transfer_set=transfer_set,
@@ -193,6 +210,23 @@ def check_words(technique: str, *, optimizer: str | None, keep: str, form: str |
         require_library("onnxscript", extra="export")
 
 
+def read_wishes(*, precision: str, memory_format: str, threads: int | None, compiling: str) -> "Wishes":
+    """How the student is to be run, as far as the words say.
+
+    Raises:
+        InputError: When a word is unknown, or there is no thread.
+    """
+    from limbeck.engine import Wishes
+
+    require_known("value of `--compile`", compiling, COMPILE_WORDS)
+    return Wishes(
+        precision=precision,  # pyright: ignore[reportArgumentType] - checked by the record
+        memory_format=memory_format,  # pyright: ignore[reportArgumentType] - checked by the record
+        threads=threads,
+        compile=COMPILE_WORDS[compiling],
+    )
+
+
 def parse_settings(words: Sequence[str]) -> dict[str, float]:
     """``["beta=2"]`` as numbers by name.
 
@@ -212,10 +246,11 @@ def parse_settings(words: Sequence[str]) -> dict[str, float]:
 
 
 def _show(record: "TransferRecord", paths: Mapping[str, str | None]) -> None:
-    from limbeck.report.transfer import tabulate_attempts
+    from limbeck.report.transfer import describe_layout, tabulate_attempts
 
     console = make_console()
     console.print(make_table(tabulate_attempts(record)))
+    console.print(f"Run as: {describe_layout(record.training)}", markup=False, soft_wrap=True)
     for warning in record.warnings:
         console.print(f"Warning: {warning}", markup=False, soft_wrap=True)
     names = {"student": "New student", "report": "Report", "export": "Export"}

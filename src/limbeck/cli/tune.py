@@ -8,10 +8,12 @@ import typer
 
 from limbeck.cli.models import (
     ArchOption,
+    AugmentOption,
     BatchSizeOption,
     ClassesOption,
     ClassMapOption,
     ClientOption,
+    CompileOption,
     DataDirOption,
     DataOption,
     DataOptions,
@@ -23,6 +25,7 @@ from limbeck.cli.models import (
     LrOption,
     MapOption,
     MaxLengthOption,
+    MemoryFormatOption,
     ModelOptions,
     NoCacheOption,
     NormalizeOption,
@@ -32,6 +35,7 @@ from limbeck.cli.models import (
     StudentOption,
     TeacherOption,
     TextColumnOption,
+    ThreadsOption,
     WeightDecayOption,
     load_models,
     name_models,
@@ -41,7 +45,7 @@ from limbeck.cli.models import (
 from limbeck.cli.output import explain_interrupt, make_console, print_json, print_paths
 from limbeck.cli.search_progress import SearchDisplay
 from limbeck.cli.tables import make_table
-from limbeck.cli.transfer import check_words
+from limbeck.cli.transfer import check_words, read_wishes
 from limbeck.cli.transfer_folder import (
     REPORT_FILE,
     WEIGHTS_FILE,
@@ -68,7 +72,11 @@ def tune(  # noqa: PLR0913 - the command's options
         str, typer.Option(help="Whose settings to search, such as kd, dkd, dist or dp-kd.")
     ] = "kd",
     driver: Annotated[
-        str, typer.Option(help="grid: every point; tpe: points chosen by what was learned so far.")
+        str,
+        typer.Option(
+            help="grid: every point; halving: every point, but only the best are trained to the end; tpe: "
+            "points chosen by what was learned so far."
+        ),
     ] = "grid",
     trials: Annotated[
         int | None, typer.Option(help="How many points tpe tries. [default: 20, or the whole grid]")
@@ -80,6 +88,17 @@ def tune(  # noqa: PLR0913 - the command's options
             "[default: the technique's]"
         ),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Students trained at a time on a CPU, one thread each. [default: one per core]"),
+    ] = None,
+    objective: Annotated[
+        str,
+        typer.Option(
+            help="What is maximised: the accuracy on samples that are held out by the student's client "
+            "(local), by every client of --split (federated), or on half of the test part (global)."
+        ),
+    ] = "local",
     epochs: Annotated[int, typer.Option(help="Passes over the samples in each trial.")] = 5,
     batch_size: BatchSizeOption = 64,
     optimizer: OptimizerOption = None,
@@ -101,7 +120,11 @@ def tune(  # noqa: PLR0913 - the command's options
     image_size: ImageSizeOption = None,
     text_column: TextColumnOption = None,
     label_column: LabelColumnOption = None,
-    precision: PrecisionOption = "float32",
+    augment: AugmentOption = "none",
+    precision: PrecisionOption = "auto",
+    memory_format: MemoryFormatOption = "auto",
+    threads: ThreadsOption = None,
+    compiling: CompileOption = "off",
     no_cache: NoCacheOption = False,
     seed: Annotated[int, typer.Option(help="Seed of the hold-out, the order of samples and tpe.")] = 0,
     device: DeviceOption = "auto",
@@ -126,11 +149,17 @@ def tune(  # noqa: PLR0913 - the command's options
     check_words(technique, optimizer=optimizer, keep="best", form=None)
     values = choose_space(technique, parse_space(space or []))
     num_trials = count_trials(technique, values, driver, trials)
+    wishes = read_wishes(
+        precision=precision, memory_format=memory_format, threads=threads, compiling=compiling
+    )
     check_search_folder(out, sources)
     data_options = DataOptions(
         data_dir=data_dir, image_size=image_size, text_column=text_column, label_column=label_column
     )
     data_set = data_options.load(data, split=split, client=client)
+    others = []
+    if objective == "federated":
+        others = data_options.load_others(data, split=split, client=client)
     classifiers = load_models(sources, settings, data_set)
     display = SearchDisplay(make_console(), technique, num_trials=num_trials)
 
@@ -153,11 +182,19 @@ def tune(  # noqa: PLR0913 - the command's options
             class_map=renaming,
             seed=seed,
             device=device,
-            precision=precision,  # pyright: ignore[reportArgumentType] - checked by the library
+            objective=objective,  # pyright: ignore[reportArgumentType] - checked by the library
+            clients=others,
+            workers=workers,
+            augmentation=augment,  # pyright: ignore[reportArgumentType] - checked by the library
+            precision=wishes.precision,
+            memory_format=wishes.memory_format,
+            threads=wishes.threads,
+            compile=wishes.compile,
             cache=not no_cache,
             progress=False,
             teacher_names=name_models(sources)[1:],
             after_trial=display.show,
+            after_steps=display.note_share,
         )
 
     with open_folder(out):
@@ -218,7 +255,7 @@ def count_trials(
     from limbeck.tune import search
 
     checked = search.check_space(get_technique(technique), space)
-    return search.count_trials(checked, driver, num_trials)  # pyright: ignore[reportArgumentType]
+    return search.count_trials(get_technique(technique), checked, driver, num_trials)  # pyright: ignore[reportArgumentType]
 
 
 def check_search_folder(folder: Path, models: Sequence[str]) -> None:
@@ -228,9 +265,10 @@ def check_search_folder(folder: Path, models: Sequence[str]) -> None:
         InputError: When writing there would destroy something.
     """
     from limbeck.tune.search import STORE_FILE
+    from limbeck.tune.tuner import TRIALS_FOLDER
 
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if STORE_FILE in names and all(name.startswith(STORE_FILE) for name in names):
+    if STORE_FILE in names and all(name.startswith(STORE_FILE) or name == TRIALS_FOLDER for name in names):
         return
     check_folder(folder, models)
 
@@ -266,6 +304,7 @@ def write_search(folder: Path, tuned: "Tuned", data: "DataSet", *, parents: Sequ
 
 
 def _show(tuned: "Tuned", paths: Mapping[str, str]) -> None:
+    from limbeck.report.transfer import describe_layout
     from limbeck.report.tuning import describe_worth, tabulate_settings, tabulate_tuned
 
     console = make_console()
@@ -273,6 +312,7 @@ def _show(tuned: "Tuned", paths: Mapping[str, str]) -> None:
     for table in tables:
         if table.rows:
             console.print(make_table(table))
+    console.print(f"Run as: {describe_layout(tuned.record.training)}", markup=False, soft_wrap=True)
     for sentence in (describe_worth(tuned), *(f"Warning: {warning}" for warning in tuned.record.warnings)):
         console.print(sentence, markup=False, soft_wrap=True)
     print_paths(console, paths)

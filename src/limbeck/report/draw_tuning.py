@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
+from limbeck.core.errors import count
 from limbeck.report.canvas import escape_markup, new_figure
 from limbeck.report.draw_heat_maps import frame_cell, heat_map, label_cells
 from limbeck.report.palette import TECHNIQUE_MARKS, fade
@@ -47,8 +48,9 @@ def draw_tuning(tuned: "Tuned") -> dict[str, go.Figure]:
 def draw_response(tuned: "Tuned") -> go.Figure:
     """The validation accuracy over temperature and weight: blue above that of the defaults, orange below.
 
-    Where other settings were searched too, a cell is the best of its trials. A solid frame marks the best
-    settings, a dotted one the defaults where these lie on the grid.
+    A cell that names its epochs was stopped early. Where other settings were searched too, a cell is the
+    best of its trials. A solid frame marks the best settings, a dotted one the defaults where these lie on
+    the grid.
     """
     columns, rows = (list_values(tuned.trials, name) for name in SURFACE)
     cells = _pick_cells(tuned.trials)
@@ -158,18 +160,23 @@ def _excess(tried: "Tried | None", reference: float) -> float | None:
 
 
 def _text_cell(tried: "Tried | None") -> str:
-    return "" if tried is None else f"{100 * tried.validation:.1f}"
+    if tried is None:
+        return ""
+    early = "" if tried.accuracy_after is not None else f"<br>{count(tried.epochs, 'epoch')}"
+    return f"{100 * tried.validation:.1f}{early}"
 
 
 def _describe_trial(tried: "Tried | None", reference: float) -> str:
     if tried is None:
         return ""
-    return (
+    words = (
         f"{escape_markup(text_settings(tried.settings))}"
         f"<br>validation {text_percent(tried.validation)}, "
         f"{text_points(tried.validation - reference)} against the defaults"
-        f"<br>gain {text_points(tried.gain)}, forgetting {text_percent(tried.forgetting)}"
     )
+    if tried.accuracy_after is None:
+        return f"{words}<br>stopped after {count(tried.epochs, 'epoch')}"
+    return f"{words}<br>gain {text_points(tried.gain)}, forgetting {text_percent(tried.forgetting)}"
 
 
 def _mark_default(name: str, value: float | None) -> str:

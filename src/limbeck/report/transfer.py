@@ -1,7 +1,9 @@
 """A transfer in words: what it was worth beside finetuning, its tables, and both as Markdown."""
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from itertools import starmap
+from typing import TYPE_CHECKING, Any
 
 from limbeck.report.headline import Tile
 from limbeck.report.markdown import join_markdown
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from limbeck.pairs import Attempt, TransferRecord
 
 BASELINE = "finetune"
+LAYOUT_FIELDS = frozenset({"precision", "memory_format", "threads", "compile"})
 
 
 def transfer_markdown(record: "TransferRecord") -> str:
@@ -224,6 +227,7 @@ def tabulate_changes(record: "TransferRecord") -> Table:
 def list_facts(record: "TransferRecord") -> list[tuple[str, str]]:
     """How it was done, as pairs of a name and its value."""
     attempt, training = record.attempt, record.training
+    budget = {name: value for name, value in training.items() if name not in LAYOUT_FIELDS}
     settings = ", ".join(f"{name} {text_plain(value)}" for name, value in attempt.settings.items())
     share = attempt.share_from_teacher
     facts = [
@@ -237,7 +241,8 @@ def list_facts(record: "TransferRecord") -> list[tuple[str, str]]:
             f"{record.num_train:,} to learn from, {record.num_validation:,} validation, "
             f"{record.num_measured:,} measured ({record.measured_on})",
         ),
-        ("Training", ", ".join(map(_text_setting, training, training.values())).replace("_", " ")),
+        ("Training", ", ".join(starmap(_text_setting, budget.items())).replace("_", " ")),
+        ("Run as", describe_layout(training)),
         ("Kept", f"the {record.keep} epoch's student"),
         ("Seed", str(record.seed)),
         ("Device", record.device),
@@ -299,6 +304,19 @@ def _may_be_chance(record: "TransferRecord") -> bool:
     changes = (record.attempt.change, record.baseline.change)
     num_flips = sum(change.positive_flips + change.negative_flips for change in changes)
     return abs(_difference_in_samples(record)) <= 2 * math.sqrt(num_flips)
+
+
+def describe_layout(training: Mapping[str, Any]) -> str:
+    """How a model was run, such as ``bfloat16, channels-last, 2 threads``; nothing where it is not known.
+
+    Args:
+        training: The settings of a training by name.
+    """
+    from limbeck.engine import Layout
+
+    if not training.keys() >= LAYOUT_FIELDS:
+        return ""
+    return str(Layout(**{name: training[name] for name in LAYOUT_FIELDS}))
 
 
 def _text_setting(name: str, value: object) -> str:

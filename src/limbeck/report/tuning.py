@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from limbeck.pairs import Attempt
     from limbeck.tune import Tried, Tuned
 
-DRIVER_LABELS = {"grid": "every point of the grid", "tpe": "TPE, which learns from earlier trials"}
+DRIVER_LABELS = {
+    "grid": "every point of the grid",
+    "tpe": "TPE, which learns from earlier trials",
+    "halving": "successive halving, which trains only the best further",
+}
 OUTCOME_COLUMNS = ("After", "Gain", "Forgetting", "Newly right", "Newly wrong", "Kept epoch", "Time")
 
 
@@ -118,6 +122,8 @@ def _text_outcome(tried: "Tried") -> tuple[str, ...]:
 
 def _text_change(measured: "Change | Tried") -> tuple[str, ...]:
     """Accuracy after, gain, forgetting and flips."""
+    if measured.gain is None or measured.forgetting is None:
+        return (ABSENT,) * 5
     return (
         text_percent(measured.accuracy_after),
         text_points(measured.gain),
@@ -154,17 +160,18 @@ def tabulate_trials(tuned: "Tuned") -> Table:
     return Table(
         caption="Every trial, the best on the validation samples first. All other accuracies are on "
         f"{tuned.record.measured_on} samples and decided nothing.",
-        columns=("Trial", *names, "Validation", *OUTCOME_COLUMNS),
+        columns=("Trial", *names, "Epochs", "Validation", *OUTCOME_COLUMNS),
         rows=tuple(
             (
                 str(number),
                 *_text_values(tried, names),
+                str(tried.epochs),
                 text_percent(tried.validation),
                 *_text_outcome(tried),
             )
             for number, tried in ranked
         ),
-        strong=frozenset({(0, 1 + len(names))}),
+        strong=frozenset({(0, 2 + len(names))}),
     )
 
 
@@ -187,8 +194,18 @@ def tabulate_leaders(trials: "Sequence[Tried]", *, limit: int) -> Table:
 
 
 def rank_trials(trials: "Sequence[Tried]") -> "list[tuple[int, Tried]]":
-    """The trials with their numbers from 1, the highest validation accuracy first, equals in their order."""
-    return sorted(enumerate(trials, start=1), key=lambda item: -item[1].validation)
+    """The trials with their numbers from 1, the best first, equals in their order.
+
+    Those trained longest come first, since only they compete; among them the highest validation accuracy.
+    """
+    return sorted(
+        enumerate(trials, start=1), key=lambda item: (-_reach(item[1], trials), -item[1].validation)
+    )
+
+
+def _reach(tried: "Tried", trials: "Sequence[Tried]") -> int:
+    """Epochs of a trial; one that was measured has them all, even if it diverged early."""
+    return tried.epochs if tried.accuracy_after is None else max(other.epochs for other in trials)
 
 
 def list_searched(trials: "Sequence[Tried]") -> list[str]:
@@ -206,8 +223,10 @@ def list_tuning_facts(tuned: "Tuned") -> list[tuple[str, str]]:
     """How it was searched, then how the best settings were run, as pairs of a name and its value."""
     driver = DRIVER_LABELS.get(tuned.driver, tuned.driver)
     seconds = sum(tried.seconds for tried in tuned.trials)
+    early = sum(tried.accuracy_after is None for tried in tuned.trials)
+    stopped = f", {early:,} of them stopped early," if early else ""
     return [
-        ("Search", f"{driver}; {text_count(len(tuned.trials), 'trial')} in {text_seconds(seconds)}"),
+        ("Search", f"{driver}; {text_count(len(tuned.trials), 'trial')}{stopped} in {text_seconds(seconds)}"),
         *list_facts(tuned.record),
     ]
 

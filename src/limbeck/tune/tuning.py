@@ -1,93 +1,24 @@
 """Tuning one transfer: the best settings, the whole response surface, and whether it was worth it."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from torch import nn
 
-from limbeck.core.fingerprint import hash_config, hash_state
-from limbeck.engine import check_transfer, hash_inputs
-from limbeck.pairs import Outcome, TransferRecord
-from limbeck.pairs.setup import Options, Setup, list_teachers, set_up
-from limbeck.pairs.transfer import make_outcome, run_baseline
-from limbeck.techniques import Technique, get_technique, make_settings
-from limbeck.tune.grid import choose_best
-from limbeck.tune.search import (
-    Driver,
-    SearchPlan,
-    Space,
-    Tried,
-    check_space,
-    count_trials,
-    describe_attempt,
-    search,
-)
+from limbeck.core.device import pick_device
+from limbeck.core.errors import require
+from limbeck.core.processes import can_fork
+from limbeck.data import Augmentation
+from limbeck.engine import MemoryFormat, Precision, Wishes, check_transfer
+from limbeck.pairs.readiness import Objective
+from limbeck.pairs.setup import Options, list_teachers, set_up
+from limbeck.techniques import Technique, get_technique
+from limbeck.tune.record import Tuned
+from limbeck.tune.search import Driver, SearchPlan, Space, Tried, check_space, count_trials
+from limbeck.tune.tuner import Tuner
 
 DEFAULT_FOLDER = Path("limbeck-tune")
-# Two-sided, of the normal distribution: 95 % of it lies within.
-NORMAL_95 = 1.959964
-
-
-@dataclass(frozen=True, kw_only=True)
-class Worth:
-    """Test accuracy of the tuned student minus that of the student with the technique's defaults.
-
-    Attributes:
-        mean: The difference.
-        low: Lower end of its 95 % interval.
-        high: Upper end. The interval is that of a difference of paired proportions and covers the choice of
-            test samples, not that of the seed.
-    """
-
-    mean: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tuned:
-    """What `limbeck.tune` returns.
-
-    Attributes:
-        outcome: The student with the best settings, and its record beside `finetune`.
-        trials: Every setting that was tried, in order: the response surface.
-        default: What the technique's defaults came to.
-        importance: Per setting its share of the variance of the validation accuracy.
-        worth: What tuning was worth against the defaults.
-        driver: How settings were chosen.
-    """
-
-    outcome: Outcome
-    trials: tuple[Tried, ...]
-    default: Tried
-    importance: dict[str, float]
-    worth: Worth
-    driver: Driver
-
-    @property
-    def settings(self) -> dict[str, float]:
-        """The best settings by name."""
-        return self.record.attempt.settings
-
-    @property
-    def record(self) -> TransferRecord:
-        """The record of the transfer with the best settings."""
-        return self.outcome.record
-
-    def to_dict(self) -> dict[str, Any]:
-        """One object for programs: the record's fields at the top."""
-        return {
-            **self.record.to_dict(),
-            "driver": self.driver,
-            "trials": [asdict(tried) for tried in self.trials],
-            "default": asdict(self.default),
-            "importance": self.importance,
-            "worth": asdict(self.worth),
-        }
 
 
 def tune(  # noqa: PLR0913 - everything a user may set, in one call
@@ -99,14 +30,21 @@ def tune(  # noqa: PLR0913 - everything a user may set, in one call
     space: Space | None = None,
     driver: Driver = "grid",
     num_trials: int | None = None,
+    workers: int | None = None,
     folder: str | Path = DEFAULT_FOLDER,
     epochs: int = 5,
     batch_size: int = 64,
     optimizer: Literal["sgd", "adam"] | None = None,
     lr: float | None = None,
     weight_decay: float = 0.0,
-    precision: Literal["auto", "float32", "bfloat16"] = "float32",
+    augmentation: Augmentation = "none",
+    precision: Literal["auto"] | Precision = "auto",
+    memory_format: Literal["auto"] | MemoryFormat = "auto",
+    threads: int | None = None,
+    compile: bool | Literal["auto"] = False,  # noqa: A002 - PyTorch's word
     validation_share: float = 0.1,
+    objective: Objective = "local",
+    clients: Sequence[Any] = (),
     class_map: Mapping[str, str] | None = None,
     taught_classes: Sequence[Sequence[str]] | None = None,
     seed: int = 0,
@@ -115,6 +53,7 @@ def tune(  # noqa: PLR0913 - everything a user may set, in one call
     progress: bool = True,
     teacher_names: Sequence[str] | None = None,
     after_trial: Callable[[Sequence[Tried]], None] = lambda _: None,
+    after_steps: Callable[[float], None] = lambda _: None,
 ) -> Tuned:
     """The settings of a technique that suit one transfer, and the student they make.
 
@@ -128,17 +67,29 @@ def tune(  # noqa: PLR0913 - everything a user may set, in one call
         data: Anything `limbeck.transfer` takes.
         technique: A name, or a technique of your own.
         space: Values to try by the name of a setting; None for the technique's own search space.
-        driver: `grid` for every point, `tpe` for `num_trials` points chosen by what was learned so far.
+        driver: `grid` for every point; `halving` for every point, of which only the best are trained to the
+            end; `tpe` for `num_trials` points chosen by what was learned so far.
         num_trials: For `tpe`; None for 20.
+        workers: Students trained at a time on a CPU, each in a process with one thread; None for one per
+            core. The result does not depend on it. A GPU trains them as one stack instead.
         folder: Where the database of trials lies; Optuna's dashboard opens it.
         epochs: Passes over the samples in each trial.
         batch_size: Samples per step.
         optimizer: `sgd` or `adam`.
         lr: Learning rate at the start.
         weight_decay: L2 coefficient.
-        precision: `float32`; `bfloat16` for forward passes in training; `auto` for the faster one, measured
-            on this machine once and then remembered.
-        validation_share: Share of the training samples that judges.
+        augmentation: How images change from epoch to epoch: `none`, `flip`, `crop` or `crop-flip`; teachers
+            see the same changed images.
+        precision: As in `limbeck.transfer`, like the next three; but a student has one thread where several
+            are trained at a time.
+        memory_format: How weights lie in memory.
+        threads: Threads of the CPU; more than one only with ``workers=1``.
+        compile: Whether the forward pass is compiled.
+        validation_share: Share of a party's training samples that judges.
+        objective: What is maximised: `local`, the accuracy on samples the student's party holds out;
+            `global`, on half of the test part, and the other half measures; `federated`, the mean accuracy
+            over the samples each party holds out, which is what a real federation can measure.
+        clients: The other parties' samples, each anything `data` may be, for `federated` alone.
         class_map: Names of others to the student's.
         taught_classes: For `kd-coverage`.
         seed: Seed of the hold-out, the batch order and the driver.
@@ -147,6 +98,7 @@ def tune(  # noqa: PLR0913 - everything a user may set, in one call
         progress: Whether to show the progress of each trial.
         teacher_names: What to call the teachers.
         after_trial: Called with all trials so far.
+        after_steps: Called now and then with the share of all steps that are done, in [0, 1].
 
     Raises:
         InputError: When models, data, technique, space and driver do not fit each other.
@@ -157,7 +109,7 @@ def tune(  # noqa: PLR0913 - everything a user may set, in one call
     """
     chosen = get_technique(technique) if isinstance(technique, str) else technique
     checked = check_space(chosen, chosen.search_space if space is None else space)
-    total = count_trials(checked, driver, num_trials)
+    total = count_trials(chosen, checked, driver, num_trials)
     given = list_teachers(teachers)
     check_transfer(chosen, chosen.defaults, has_labels=True, num_teachers=len(given))
     options = Options(
@@ -166,8 +118,16 @@ def tune(  # noqa: PLR0913 - everything a user may set, in one call
         optimizer=optimizer,
         lr=lr,
         weight_decay=weight_decay,
-        precision=precision,
+        wishes=Wishes(
+            precision=precision,
+            memory_format=memory_format,
+            threads=_share_cores(workers, threads, device),
+            compile=compile,
+        ),
+        augmentation=augmentation,
         validation_share=validation_share,
+        objective=objective,
+        clients=clients,
         keep="best",
         transfer_set=None,
         class_map=class_map or {},
@@ -179,72 +139,23 @@ def tune(  # noqa: PLR0913 - everything a user may set, in one call
         teacher_names=teacher_names,
     )
     setup = set_up(student, given, data, options)
-    trials, importance = search(
-        chosen,
-        checked,
-        lambda settings: setup.trial.run(setup.case, chosen, settings).attempt,
-        plan=SearchPlan(driver=driver, num_trials=total, seed=seed),
-        conditions=_identify(setup),
-        folder=Path(folder),
-        after_trial=after_trial,
-    )
-    return _conclude(setup, student, chosen, trials, importance, driver)
+    plan = SearchPlan(driver=driver, num_trials=total, epochs=epochs, seed=seed)
+    tuner = Tuner(setup, chosen, checked, plan=plan, folder=Path(folder), workers=workers)
+    return tuner.run(student, after_trial=after_trial, after_steps=after_steps)
 
 
-def _conclude(
-    setup: Setup,
-    student: nn.Module,
-    technique: Technique,
-    trials: Sequence[Tried],
-    importance: dict[str, float],
-    driver: Driver,
-) -> Tuned:
-    """Run the best settings, the defaults and the baseline once more, and compare them on the test part."""
-    best = trials[choose_best({number: tried.validation for number, tried in enumerate(trials)})]
-    tuned = setup.trial.run(setup.case, technique, make_settings(technique, best.settings))
-    default = setup.trial.run(setup.case, technique, technique.defaults)
-    labels = setup.ready.measured.true_classes()
-    right = [tryout.predictions == labels for tryout in (tuned, default)]
-    return Tuned(
-        outcome=make_outcome(setup, student, tuned, run_baseline(setup)),
-        trials=tuple(trials),
-        default=describe_attempt(default.attempt),
-        importance=importance,
-        worth=compare_paired(*right),
-        driver=driver,
-    )
+def _share_cores(workers: int | None, threads: int | None, device: str) -> int | None:
+    """Threads of a student: one where several are trained at a time, so that workers change no result.
 
-
-def compare_paired(first: np.ndarray, second: np.ndarray) -> Worth:
-    """The difference of two shares of right answers on the same samples, with its 95 % interval.
-
-    Law: swapping the two turns the sign around.
-
-    Args:
-        first: Whether each sample is right with the one, bool [n].
-        second: With the other.
-
-    References:
-        The large-sample interval of a difference of paired proportions: Agresti, "Categorical Data Analysis",
-        3rd edition, section 11.1.
+    Raises:
+        InputError: When both several workers and several threads are asked for.
     """
-    num_samples = len(first)
-    gained, lost = int(np.sum(first & ~second)), int(np.sum(second & ~first))
-    mean = (gained - lost) / num_samples
-    spread = math.sqrt(max(0.0, gained + lost - (gained - lost) ** 2 / num_samples)) / num_samples
-    return Worth(mean=mean, low=mean - NORMAL_95 * spread, high=mean + NORMAL_95 * spread)
-
-
-def _identify(setup: Setup) -> dict[str, Any]:
-    """Everything a trial depends on beside its settings."""
-    ready, options = setup.ready, setup.options
-    return {
-        "models": [hash_state(model.state_dict()) for model in ready.parties.all],
-        "samples": [hash_inputs(part.inputs) for part in (ready.train, ready.validation)],
-        "labels": hash_config({"labels": ready.train.true_classes().tolist()}),
-        "classes": list(ready.classes.names),
-        "columns": [list(columns) for columns in ready.classes.columns],
-        "taught_classes": options.taught_classes and [list(taught) for taught in options.taught_classes],
-        "training": setup.training.to_dict(),
-        "seed": options.seed,
-    }
+    if pick_device(device).type != "cpu" or not can_fork():
+        return threads
+    require(
+        threads in (None, 1) or workers == 1,
+        "a worker has one thread",
+        f"threads={threads} with workers={workers}",
+        "Leave `threads` out, or set `workers` to 1.",
+    )
+    return 1 if threads is None else threads
