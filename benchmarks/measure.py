@@ -38,9 +38,16 @@ def summarise(name: str, question: str, seconds: dict[str, list[float]], *, base
         "median_seconds": medians,
         "speedup": {way: medians[baseline] / median for way, median in medians.items() if way != baseline},
         "repetitions": REPETITIONS,
+        **describe_run(),
+    }
+
+
+def describe_run(device: str = "cpu") -> dict[str, Any]:
+    """What a measurement was made with: commit, threads, hardware and versions."""
+    return {
         "threads": torch.get_num_threads(),
         "commit": find_commit(),
-        "hardware": describe_hardware(torch.device("cpu")),
+        "hardware": describe_hardware(torch.device(device)),
         "versions": describe_versions(),
     }
 
@@ -53,4 +60,9 @@ def write_result(result: dict[str, Any], folder: Path) -> None:
         print(f"  {way:<28} {result['median_seconds'][way]:.3f} s (of {len(values)}: {spread})")
     for way, ratio in result["speedup"].items():
         print(f"  {way} is {ratio:.1f} times as fast")
+    write_json(result, folder)
+
+
+def write_json(result: dict[str, Any], folder: Path) -> None:
+    """Keep a result as JSON under its name."""
     write_text(folder / f"{result['name']}.json", json.dumps(result, indent=2) + "\n")
