@@ -28,8 +28,8 @@ from limbeck.tune import tune
 
 RESULTS = Path(__file__).parent / "results"
 SERIES = {
-    "settings": (1, 4, 12, 36, 72, 144),
-    "samples": (1_000, 4_000, 16_000, 60_000),
+    "settings": (1, 6, 36, 144),
+    "samples": (1_000, 8_000, 60_000),
     "classes": (10, 100, 1_000),
 }
 UNIT = {"settings": 4, "samples": 2_000, "classes": 10}

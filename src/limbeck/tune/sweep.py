@@ -84,16 +84,19 @@ class Sweep:
         setup: Models, samples and budget.
         folder: Where students under way and finished ones lie.
         workers: Processes at a time on a CPU; None for as many as there are cores and memory for.
+        stack: Students that one process trains in one pass; None for one on a CPU, and on a GPU for as many as
+            its memory holds where a measurement finds that faster.
 
     Attributes:
         warnings: What a reader should know, such as memory that holds fewer students.
     """
 
-    def __init__(self, setup: Setup, folder: Path, *, workers: int | None) -> None:
+    def __init__(self, setup: Setup, folder: Path, *, workers: int | None, stack: int | None = None) -> None:
         require(workers is None or workers >= 1, "workers >= 1", f"workers={workers}", "Leave it out.")
         self._setup = setup
         self._folder = folder
         self._workers = workers
+        self._stack = stack
         self._epochs = setup.training.epochs
         self.warnings: list[str] = []
 
@@ -237,10 +240,10 @@ class Sweep:
 
     def _count_stack(self, tasks: Sequence[Task]) -> int:
         """How many students a pass trains: those a GPU has memory for, where a stack of them is faster."""
-        if device_of(self._setup.case.student).type == "cpu" or len(tasks) == 1:
+        if len(tasks) == 1 or isinstance(tasks[0].technique, ComposedTechnique):
             return 1
-        if isinstance(tasks[0].technique, ComposedTechnique):
-            return 1
+        if self._stack is not None or device_of(self._setup.case.student).type == "cpu":
+            return self._stack or 1
         size = self._shrink(min(len(tasks), MAX_STACK))
         begun = [self._begin(task) for task in tasks[:size]]
         return size if is_stack_faster([candidate.transfer.course for candidate in begun]) else 1
