@@ -84,8 +84,8 @@ class Sweep:
         setup: Models, samples and budget.
         folder: Where students under way and finished ones lie.
         workers: Processes at a time on a CPU; None for as many as there are cores and memory for.
-        stack: Students that one process trains in one pass; None for one on a CPU, and on a GPU for as many as
-            its memory holds where a measurement finds that faster.
+        stack: Students that one process trains in one pass; None for one on a CPU, and on a GPU for as many
+            as its memory holds where a measurement finds that faster.
 
     Attributes:
         warnings: What a reader should know, such as memory that holds fewer students.
