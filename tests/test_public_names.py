@@ -25,7 +25,7 @@ PUBLIC = {
     "accuracy advance_together apply_technique begin_transfer calibrate check_transfer class_accuracy "
     "count_batches count_stack_bytes default_target_cache device_of hash_inputs identify_logits "
     "is_stack_faster list_calibrated measure_change measure_layouts predict predict_cached predict_logits "
-    "pretrain tells_better_than_chance train warm_up",
+    "pretrain tells_better_than_chance train use_threads warm_up",
     "pairs": "Attempt Comparison Outcome Standing TransferRecord compare measure_calibration transfer",
     "tune": "DRIVERS Tried Tuned Worth choose_best compare_paired grid_points tune",
     "federate": "STARTS Client Consolidation Entry Ledger Round Start Started decode encode make_start "

@@ -43,7 +43,8 @@ def count_cores() -> int:
 def count_free_bytes(device: torch.device) -> int:
     """Memory of a device that is free now, in bytes; half of all where the system does not say."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + kept  # what PyTorch holds back is free for it
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))

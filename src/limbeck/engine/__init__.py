@@ -32,6 +32,7 @@ from limbeck.engine.evaluation import (
     predict_logits,
     tells_better_than_chance,
 )
+from limbeck.engine.layout import use_threads
 from limbeck.engine.pretraining import pretrain
 from limbeck.engine.target_cache import (
     TargetCache,
@@ -95,5 +96,6 @@ __all__ = [
     "pretrain",
     "tells_better_than_chance",
     "train",
+    "use_threads",
     "warm_up",
 ]

@@ -24,6 +24,8 @@ from limbeck.engine.training import Course, make_optimizer, seed_layers
 
 State = Mapping[str, Tensor]
 TIMED_STEPS = 3
+STEP = "step"  # what Adam counts, one number for all students
+WEIGHT_COPIES = 6
 
 
 def advance_together(
@@ -94,8 +96,9 @@ def _time_steps(steps_fn: Callable[[], object], courses: Sequence[Course]) -> fl
 def count_stack_bytes(model: nn.Module, batch: Any, *, precision: Any = "float32") -> int:
     """What one student of a stack takes while training, in bytes.
 
-    These are its weights, their gradients and the optimiser's memory (three times the weights), and what the
-    backward pass needs of one batch, once more for the gradients of that.
+    These are `WEIGHT_COPIES` times its weights (its own, those in the stack, gradients, the optimiser's
+    memory of both and the best state so far), and what the backward pass needs of one batch, once more for
+    the gradients of that.
 
     Args:
         model: On its device; stays as it is.
@@ -119,7 +122,7 @@ def count_stack_bytes(model: nn.Module, batch: Any, *, precision: Any = "float32
     ):
         trained(batch)
     activations = sum(size for place, size in saved.items() if place not in own)
-    return 3 * sum(weight.numel() * weight.element_size() for weight in weights) + 2 * activations
+    return WEIGHT_COPIES * sum(weight.numel() * weight.element_size() for weight in weights) + 2 * activations
 
 
 def _check_fit(courses: Sequence[Course]) -> None:
@@ -158,6 +161,9 @@ def _train_epoch(
     training, device = first.training, first.device
     models = [course.models[0].train() for course in courses]
     parameters, buffers = stack_module_state(models)  # pyright: ignore[reportArgumentType]
+    # Buffers that are not saved, such as a normalisation, are the same for all and stay outside of the stack.
+    kept = models[0].state_dict().keys()
+    buffers = {name: value for name, value in buffers.items() if name in kept}
     trained = {
         name: parameters[name].detach().requires_grad_()
         for name, parameter in models[0].named_parameters()
@@ -201,7 +207,7 @@ def _stack_memory(
     for number, parameter in enumerate(stacked):
         memories = [course.optimizer.state.get(course.parameters[number], {}) for course in courses]
         optimizer.state[parameter] = {
-            name: torch.stack([memory[name] for memory in memories]) if value.ndim else value.clone()
+            name: value.clone() if name == STEP else torch.stack([memory[name] for memory in memories])
             for name, value in memories[0].items()
         }
 
@@ -220,6 +226,6 @@ def _write_back(
                 own[name].copy_(values[place])
             for parameter, values in zip(course.parameters, stacked, strict=True):
                 course.optimizer.state[parameter] = {
-                    name: value[place].clone() if value.ndim else value.clone()
+                    name: value.clone() if name == STEP else value[place].clone()
                     for name, value in optimizer.state[values].items()
                 }

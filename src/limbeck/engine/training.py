@@ -282,7 +282,7 @@ class Course:
         self.losses.append(_check_stable(mean_losses, self.first, self.losses, self.training))
 
     def pack(self) -> dict[str, Tensor]:
-        """Everything the course needs to go on, as contiguous tensors by name."""
+        """Everything the course needs to go on, as tensors by name."""
         assert self.first is not None
         packed = {
             FIRST_LOSSES: self.first,
@@ -293,7 +293,7 @@ class Course:
         for number, parameter in enumerate(self.parameters):
             kept = self.optimizer.state.get(parameter, {})
             packed |= {f"optimizer.{number}.{name}": value for name, value in kept.items()}
-        return {name: value.detach().contiguous() for name, value in packed.items()}
+        return {name: value.detach() for name, value in packed.items()}
 
     def unpack(self, packed: Mapping[str, Tensor]) -> None:
         """Go on from what `pack` gave, in a course that was made in the same way."""

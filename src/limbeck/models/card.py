@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from limbeck.core.errors import InputError, describe_error, require
 from limbeck.core.files import write_atomically, write_text
 from limbeck.core.fingerprint import hash_state
+from limbeck.core.tensors import copy_state
 from limbeck.models.weights import load_weights
 from limbeck.models.zoo import ARCHITECTURES, build
 
@@ -68,27 +69,12 @@ def save(model: nn.Module, card: Card, folder: Path) -> Card:
     Raises:
         RunError: When the folder cannot be written.
     """
-    state = copy_state(model)
+    state = copy_state(model.state_dict())
     complete = card.model_copy(update={"weights_hash": hash_state(state)})
     with write_atomically(folder / WEIGHTS_FILE) as temporary:
         save_file(state, temporary, metadata=METADATA)
     write_text(folder / CARD_FILE, complete.model_dump_json(indent=2) + "\n")
     return complete
-
-
-def copy_state(model: nn.Module) -> dict[str, Tensor]:
-    """A model's weights on the CPU under all their names; those that share memory are repeated.
-
-    A file written from it is taken by `model.load_state_dict` of the same model, tied weights or not.
-    """
-    state: dict[str, Tensor] = {}
-    seen: set[int] = set()
-    for name, tensor in model.state_dict().items():
-        own = tensor.detach().cpu().contiguous()
-        address = own.untyped_storage().data_ptr()
-        state[name] = own.clone() if address in seen else own
-        seen.add(address)
-    return state
 
 
 def read_card(folder: Path) -> Card:

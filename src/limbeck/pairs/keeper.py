@@ -47,9 +47,9 @@ class Keeper:
             self._state = _copy_state(student)
 
     def pack(self) -> dict[str, Tensor]:
-        """Everything it remembers, as contiguous tensors by name."""
+        """Everything it remembers, as tensors by name."""
         scores = torch.tensor(self.scores, dtype=torch.float64)
-        state = {f"{KEPT}{name}": value.contiguous() for name, value in self._state.items()}
+        state = {f"{KEPT}{name}": value for name, value in self._state.items()}
         return {SCORES: scores, KEPT_EPOCH: torch.tensor(self.kept_epoch), **state}
 
     def unpack(self, packed: Mapping[str, Tensor]) -> None:

@@ -213,7 +213,7 @@ def get_ready(
     first_inputs = place(data.train.subset(range(min(PROBED, len(data.train))))).inputs
     classes = _match_classes(parties, data, first_inputs, class_map)
     own, lost = _with_own_classes(data, data.train, classes, class_map, part="training")
-    held, rest = _hold_out(own, judging.share, seed=seed)
+    held, rest = (own, own) if judging.objective == "global" else _hold_out(own, judging.share, seed=seed)
     cut = warn_of_cut_texts(own.inputs, parties.all, [STUDENT, *parties.teacher_names])
     empty = _warn_of_empty_classes(rest, classes, has_proxy=proxy is not None)
     judges, warnings = [held], [*classes.warnings, *lost, *cut, *empty]
@@ -222,10 +222,10 @@ def get_ready(
         measured, lost = _with_own_classes(data, data.test, classes, class_map, part="test")
         warnings += lost
     if judging.objective == "global":
-        rest, judges, measured = own, *_halve(data.test, measured, seed=seed)
+        judges, measured = _halve(data.test, measured, seed=seed)
     for number, client in enumerate(judging.clients, start=1):
         others, lost = _with_own_classes(client, client.train, classes, class_map, part=f"client {number}'s")
-        judges.append(_hold_out(others, judging.share, seed=seed)[0])
+        judges.append(others if len(others) == 1 else _hold_out(others, judging.share, seed=seed)[0])
         warnings += lost
     measured = place(measured)
     standings, weak = _judge_teachers(parties, classes, measured, judge)

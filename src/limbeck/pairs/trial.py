@@ -28,6 +28,7 @@ from limbeck.engine import (
     measure_change,
     predict,
     tells_better_than_chance,
+    use_threads,
     warm_up,
 )
 from limbeck.pairs.keeper import Keep, Keeper
@@ -209,7 +210,8 @@ class Trial:
         self, technique: str, settings: dict[str, float], keeper: Keeper, course: "_Course", *, seconds: float
     ) -> "Tryout":
         student = keeper.restore(self.copy_student())
-        predictions = predict(student, self._ready.measured.inputs)
+        with use_threads(self._training.threads, device_of(student)):
+            predictions = predict(student, self._ready.measured.inputs)
         change = self._measure(predictions)
         attempt = Attempt(
             technique=technique,
@@ -266,7 +268,7 @@ class Candidate:
     diverged_in_epoch: int | None = None
 
     def pack(self) -> dict[str, Tensor]:
-        """Everything it needs to go on later, as contiguous tensors by name."""
+        """Everything it needs to go on later, as tensors by name."""
         seconds = torch.tensor(self.seconds, dtype=torch.float64)
         return {**self.transfer.course.pack(), **self.keeper.pack(), SECONDS: seconds}
 

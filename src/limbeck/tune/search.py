@@ -213,7 +213,7 @@ class Search:
         self._technique = technique
         self._space = space
         self._plan = plan
-        self._study = _open_study(folder / STORE_FILE, name, _make_sampler(plan))
+        self._study = _open_study(folder / STORE_FILE, name, _make_sampler(plan, num_ended=0))
         self._distributions: dict[str, BaseDistribution] = {
             key: optuna.distributions.CategoricalDistribution(values) for key, values in space.items()
         }
@@ -277,6 +277,8 @@ class Search:
     def _run_tpe(self, advance_fn: AdvanceFn, after_trial: Callable[[Sequence[Tried]], None]) -> None:
         missing = self._plan.num_trials - len(self._list_ended())
         while missing > 0:
+            # A search that goes on draws what it would have drawn: its seed is how far it is.
+            self._study.sampler = _make_sampler(self._plan, num_ended=self._plan.num_trials - missing)
             trials = [self._study.ask(self._distributions) for _ in range(min(TPE_BATCH, missing))]
             self._run_whole(trials, advance_fn, after_trial, in_order=True)
             missing -= len(trials)
@@ -364,8 +366,11 @@ class Search:
         """Give up trials that an interruption left open; their students go on from where they are."""
         from optuna.trial import TrialState
 
-        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
+        waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             self._study.tell(trial.number, state=TrialState.FAIL)
+        for _ in waiting:  # only a running trial can be told of
+            self._study.tell(self._study.ask(self._distributions), state=TrialState.FAIL)
 
 
 def describe_stage(settings: AnySettings | None, stage: Stage) -> Tried:
@@ -419,10 +424,10 @@ def is_writable(path: Path) -> bool:
     return os.access(path if path.exists() else path.parent, os.W_OK)
 
 
-def _make_sampler(plan: SearchPlan) -> "BaseSampler":
+def _make_sampler(plan: SearchPlan, *, num_ended: int) -> "BaseSampler":
     import optuna
 
-    seed = derive_seed(plan.seed, "tune") % 2**32
+    seed = derive_seed(plan.seed, "tune", num_ended) % 2**32
     if plan.driver == "tpe":
         return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
     return optuna.samplers.RandomSampler(seed=seed)  # every point is given

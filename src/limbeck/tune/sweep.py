@@ -6,6 +6,7 @@ few epochs, wait until others have caught up, and go on in another process or af
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,12 @@ from limbeck.core.errors import count, require
 from limbeck.core.files import write_atomically
 from limbeck.core.fingerprint import hash_config
 from limbeck.core.processes import can_fork, run_forked
+from limbeck.core.tensors import copy_state
 from limbeck.data import load_batch
 from limbeck.engine import Case, count_stack_bytes, device_of, is_stack_faster
 from limbeck.pairs import Attempt
 from limbeck.pairs.setup import Setup
-from limbeck.pairs.trial import Candidate, Tryout
+from limbeck.pairs.trial import Candidate, Tryout, list_settings
 from limbeck.techniques import AnySettings, ComposedTechnique, Technique
 
 SUFFIX = ".safetensors"
@@ -51,8 +53,8 @@ class Task:
     @property
     def name(self) -> str:
         """What its file is called."""
-        settings = None if self.settings is None else asdict(self.settings)  # pyright: ignore[reportArgumentType]
-        return f"{self.technique.name}-{hash_config({'settings': settings})}"
+        settings = {name: float(value) for name, value in list_settings(self.settings).items()}
+        return f"{self.technique.name}-{hash_config(settings)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +154,7 @@ class Sweep:
 
     def forget_all(self) -> None:
         """Remove what every task left."""
-        for path in self._folder.glob(f"*{SUFFIX}"):
+        for path in self._folder.glob("*"):  # what a killed process was writing too
             path.unlink(missing_ok=True)
         for folder in (self._folder, self._folder.parent):
             if folder.is_dir() and not any(folder.iterdir()):
@@ -177,17 +179,23 @@ class Sweep:
                     break
 
     def _train(self, group: Sequence[Task], until: int, after_steps: Callable[[int], None]) -> list[Stage]:
-        ended = [self._read_attempt(task) for task in group]
-        if any(attempt is not None for attempt in ended):
-            return [
-                self._train([task], until, after_steps)[0] if attempt is None else conclude(attempt)
-                for task, attempt in zip(group, ended, strict=True)
-            ]
-        if isinstance(group[0].technique, ComposedTechnique):
-            return [self._compose(task, after_steps) for task in group]
-        candidates = [self._begin(task, packed=_read_packed(self._file(task))) for task in group]
-        self._setup.trial.advance(candidates, until, after_step=lambda: after_steps(len(group)))
-        return [self._leave(task, one, until) for task, one in zip(group, candidates, strict=True)]
+        stages: dict[str, Stage] = {}
+        waiting: dict[int, list[tuple[Task, Candidate]]] = {}
+        for task in group:
+            attempt = self._read_attempt(task)
+            if attempt is not None:
+                stages[task.name] = conclude(attempt)
+            elif isinstance(task.technique, ComposedTechnique):
+                stages[task.name] = self._compose(task, after_steps)
+            else:
+                candidate = self._begin(task, packed=_read_packed(self._file(task)))
+                waiting.setdefault(candidate.transfer.course.epoch, []).append((task, candidate))
+        # After an interruption students may have got to different epochs, and a stack needs them in one.
+        for members in waiting.values():
+            candidates, num_members = [candidate for _, candidate in members], len(members)
+            self._setup.trial.advance(candidates, until, after_step=partial(after_steps, num_members))
+            stages |= {task.name: self._leave(task, candidate, until) for task, candidate in members}
+        return [stages[task.name] for task in group]
 
     def _begin(self, task: Task, *, packed: Mapping[str, Tensor] | None = None) -> Candidate:
         technique = task.technique
@@ -198,7 +206,7 @@ class Sweep:
         if until >= self._epochs or candidate.diverged_in_epoch is not None:
             return self._keep(task, self._setup.trial.finish(candidate))
         with write_atomically(self._file(task)) as temporary:
-            save_file(candidate.pack(), temporary)
+            save_file(copy_state(candidate.pack()), temporary)
         keeper = candidate.keeper
         return Stage(
             scores=tuple(keeper.scores),
@@ -219,7 +227,7 @@ class Sweep:
         content = TypeAdapter(Attempt).dump_json(attempt).decode()
         with write_atomically(self._file(task)) as temporary:
             save_file(
-                {name: value.contiguous() for name, value in state.items()},
+                copy_state(state),
                 temporary,
                 metadata={ATTEMPT: content},
             )
@@ -240,7 +248,7 @@ class Sweep:
 
     def _count_stack(self, tasks: Sequence[Task]) -> int:
         """How many students a pass trains: those a GPU has memory for, where a stack of them is faster."""
-        if len(tasks) == 1 or isinstance(tasks[0].technique, ComposedTechnique):
+        if len(tasks) <= 1 or isinstance(tasks[0].technique, ComposedTechnique):
             return 1
         if self._stack is not None or device_of(self._setup.case.student).type == "cpu":
             return self._stack or 1
@@ -255,7 +263,7 @@ class Sweep:
         batch = load_batch(case.inputs, torch.arange(min(training.batch_size, len(case.inputs))), device)
         student_bytes = count_stack_bytes(case.student, batch, precision=training.precision)
         fitting = max(1, (count_free_bytes(device) - RESERVE_BYTES) // student_bytes)
-        if fitting < wanted:
+        if fitting < wanted and not self.warnings:
             self.warnings.append(
                 f"Memory holds {count(fitting, 'student')} of {wanted} at a time: each takes about "
                 f"{student_bytes / 2**20:,.0f} MiB while it trains."

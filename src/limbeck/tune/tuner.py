@@ -6,12 +6,12 @@ from typing import Any
 
 from torch import nn
 
-from limbeck.core.fingerprint import hash_config, hash_state
+from limbeck.core.fingerprint import hash_arrays, hash_state
 from limbeck.engine import hash_inputs
 from limbeck.pairs.progress import StepBar
 from limbeck.pairs.setup import Setup
 from limbeck.pairs.transfer import BASELINE, make_outcome
-from limbeck.pairs.trial import Tryout
+from limbeck.pairs.trial import Tryout, list_settings
 from limbeck.techniques import AnySettings, Technique, get_technique, make_settings
 from limbeck.tune.grid import choose_best
 from limbeck.tune.record import Tuned, compare_paired
@@ -51,7 +51,7 @@ class Tuner:
         folder: Path,
         workers: int | None,
     ) -> None:
-        name = name_search(technique, space, plan.driver, _identify(setup))
+        name = name_search(technique, space, plan.driver, _identify(setup, technique))
         self._setup = setup
         self._technique = technique
         self._plan = plan
@@ -92,7 +92,9 @@ class Tuner:
             trials = self._search.list_tried()
             tryouts = self._close(trials, count)
         after_steps(1.0)
-        return self._conclude(student, trials, *tryouts)
+        tuned = self._conclude(student, trials, *tryouts)
+        self._sweep.forget_all()
+        return tuned
 
     def _advance(
         self, settings: Sequence[AnySettings], until: int, after_steps: Callable[[int], None]
@@ -100,7 +102,7 @@ class Tuner:
         tasks = [Task(technique=self._technique, settings=point) for point in settings]
         self._leader.list(tasks)
         for place, stage in self._sweep.advance(tasks, until, after_steps=after_steps):
-            if stage.attempt is not None:
+            if stage.attempt is not None and until == self._plan.epochs:
                 self._leader.meet(tasks[place], stage)
             yield place, stage
 
@@ -115,7 +117,6 @@ class Tuner:
         for _ in self._sweep.advance(apart, self._plan.epochs, after_steps=after_steps):
             pass
         tuned, usual, finetuned = (self._sweep.read(task) for task in tasks)
-        self._sweep.forget_all()
         assert tuned is not None
         assert usual is not None
         assert finetuned is not None
@@ -178,7 +179,7 @@ class _Leader:
         self._best = (
             challenger if self._best is None else max(self._best, challenger, key=lambda entry: entry[0])
         )
-        if loser is not None and loser[1].name != self._spared:
+        if loser is not None and loser[1].name not in (self._spared, self._best[1].name):
             self._sweep.forget(loser[1])
 
 
@@ -187,17 +188,22 @@ def _score_finished(trials: Sequence[Tried]) -> dict[int, float]:
     return {place: tried.validation for place, tried in enumerate(trials) if tried.accuracy_after is not None}
 
 
-def _identify(setup: Setup) -> dict[str, Any]:
+def _identify(setup: Setup, technique: Technique) -> dict[str, Any]:
     """Everything a trial depends on beside its settings."""
     ready, options = setup.ready, setup.options
+    parts = (ready.train, *ready.judges, ready.measured)
+    models = ready.parties.all
     return {
-        "models": [hash_state(model.state_dict()) for model in ready.parties.all],
-        "samples": [hash_inputs(part.inputs) for part in (ready.train, *ready.judges)],
+        "models": [hash_state(model.state_dict()) for model in models],
+        "structures": [str(model) for model in models],
+        "learns": [name for name, weight in models[0].named_parameters() if weight.requires_grad],
+        "samples": [hash_inputs(part.inputs) for part in parts],
+        "labels": [hash_arrays([part.true_classes()]) for part in parts],
         "objective": options.objective,
-        "labels": hash_config({"labels": ready.train.true_classes().tolist()}),
         "classes": list(ready.classes.names),
         "columns": [list(columns) for columns in ready.classes.columns],
         "taught_classes": options.taught_classes and [list(taught) for taught in options.taught_classes],
+        "defaults": list_settings(technique.defaults),
         "training": setup.training.to_dict(),
         "seed": options.seed,
     }
