@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from benchmarks import conventions
 
 RESULT = json.loads(conventions.RESULT.read_text(encoding="utf-8"))
