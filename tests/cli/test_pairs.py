@@ -161,7 +161,7 @@ def test_how_the_student_is_run_is_as_asked_and_told_in_one_line(folders, capsys
     training = json.loads(Path("limbeck-transfer/record.json").read_text())["training"]
     layout = {"precision": "bfloat16", "memory_format": "channels-last", "threads": 2, "compile": False}
     assert layout.items() <= training.items()
-    assert "memory format channels-last" in Path("limbeck-transfer/report.html").read_text()
+    assert "bfloat16, channels-last, 2 threads" in Path("limbeck-transfer/report.html").read_text()
 
 
 def test_how_the_student_is_run_is_measured_where_nothing_is_asked_for(folders, capsys):
