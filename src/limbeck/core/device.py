@@ -1,11 +1,11 @@
 """Where the arithmetic happens: the device, and how many threads may serve it."""
 
 import os
-from pathlib import Path
 
 import torch
 
 from limbeck.core.errors import require
+from limbeck.core.memory import available_memory
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -41,15 +41,11 @@ def count_cores() -> int:
 
 
 def count_free_bytes(device: torch.device) -> int:
-    """Memory of a device that is free now, in bytes; half of all where the system does not say."""
+    """Memory of a device that this process may still take, in bytes."""
     if device.type == "cuda":
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + kept  # what PyTorch holds back is free for it
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    return available_memory()
 
 
 def describe_device(device: torch.device) -> str:

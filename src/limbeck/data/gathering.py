@@ -22,8 +22,8 @@ from torch import Tensor
 from limbeck.core.errors import InputError, RunError, require
 from limbeck.core.files import cache_root, explain_disk_errors, write_atomically
 from limbeck.core.fingerprint import hash_config
+from limbeck.core.memory import default_limit, format_bytes
 from limbeck.data.inputs import StoredImages
-from limbeck.data.memory import default_limit, format_bytes
 
 logger = logging.getLogger("limbeck")
 

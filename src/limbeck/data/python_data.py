@@ -11,13 +11,13 @@ from PIL import Image
 from torch import Tensor
 
 from limbeck.core.errors import InputError, name_type, require
+from limbeck.core.memory import default_limit, format_bytes
 from limbeck.data.data_set import DataSet, check_finite, make_data_set
 from limbeck.data.gathering import Frames, gather_frames
 from limbeck.data.hold_out import hold_out
 from limbeck.data.images import EncodedImage, decode_image
 from limbeck.data.inputs import Inputs, Texts, Tokens, split_inputs
 from limbeck.data.labels import number_labels
-from limbeck.data.memory import default_limit, format_bytes
 from limbeck.data.npz import is_channels_last
 from limbeck.data.options import ReadOptions
 from limbeck.data.samples import Samples

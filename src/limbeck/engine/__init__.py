@@ -8,12 +8,7 @@ from limbeck.engine.application import (
     check_transfer,
 )
 from limbeck.engine.calibration import (
-    MEMORY_FORMATS,
-    PRECISIONS,
     Calibrated,
-    Layout,
-    MemoryFormat,
-    Precision,
     Wishes,
     calibrate,
     list_calibrated,
@@ -32,7 +27,14 @@ from limbeck.engine.evaluation import (
     predict_logits,
     tells_better_than_chance,
 )
-from limbeck.engine.layout import use_threads
+from limbeck.engine.layout import (
+    MEMORY_FORMATS,
+    PRECISIONS,
+    Layout,
+    MemoryFormat,
+    Precision,
+    use_threads,
+)
 from limbeck.engine.pretraining import pretrain
 from limbeck.engine.target_cache import (
     TargetCache,

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from limbeck.core.errors import require
 from limbeck.data import Augmentation, Inputs
-from limbeck.engine.calibration import Precision
 from limbeck.engine.evaluation import tells_better_than_chance
+from limbeck.engine.layout import Precision
 from limbeck.engine.target_cache import TargetCache, predict_cached
 from limbeck.engine.training import view_epoch
 from limbeck.losses import align_logits

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from limbeck.data import Inputs, count_samples, load_batch
-from limbeck.engine.calibration import Precision, autocast
+from limbeck.engine.layout import Precision, autocast
 
 # On a CPU the activations of 128 samples stay in its caches: a ResNet-56 takes half the time it takes with
 # 1,024. A GPU wants more at once.

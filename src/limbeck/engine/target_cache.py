@@ -20,8 +20,8 @@ from limbeck.core.errors import RunError, require
 from limbeck.core.files import cache_root, write_atomically
 from limbeck.core.fingerprint import hash_arrays, hash_config, hash_state
 from limbeck.data import Inputs, StoredImages, Texts, Tokens, View, count_samples, take_samples
-from limbeck.engine.calibration import Precision
 from limbeck.engine.evaluation import device_of, predict_logits
+from limbeck.engine.layout import Precision
 
 LOGITS = "logits"
 SUFFIX = ".safetensors"

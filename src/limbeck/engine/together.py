@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from limbeck.core.errors import DivergedError, require
-from limbeck.engine.calibration import autocast, synchronize
+from limbeck.engine.layout import autocast, synchronize
 from limbeck.engine.training import Course, make_optimizer, seed_layers
 
 State = Mapping[str, Tensor]

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import islice
 from typing import Any, ClassVar, Literal, get_args
 
@@ -31,16 +31,8 @@ from limbeck.data import (
     load_batch,
 )
 from limbeck.data.inputs import describe_kind
-from limbeck.engine.calibration import (
-    MEMORY_FORMATS,
-    PRECISIONS,
-    MemoryFormat,
-    Precision,
-    arrange,
-    autocast,
-    use_threads,
-)
 from limbeck.engine.evaluation import device_of
+from limbeck.engine.layout import Layout, MemoryFormat, Precision, arrange, autocast, use_threads
 
 # A loss this many times that of the first step (and of 1 nat) is no setback but the end of the training.
 DIVERGED_FACTOR = 100
@@ -99,15 +91,8 @@ class Training:
     def __post_init__(self) -> None:
         require_known("optimizer", self.optimizer, OPTIMIZERS)
         require_known("schedule", self.schedule, ("cosine", "constant"))
-        require_known("precision", self.precision, PRECISIONS)
         require_known("augmentation", self.augmentation, AUGMENTATIONS)
-        require_known("memory format", self.memory_format, MEMORY_FORMATS)
-        require(
-            self.threads is None or self.threads >= 1,
-            "threads >= 1",
-            f"threads={self.threads}",
-            "Leave it out for as many as PyTorch has.",
-        )
+        Layout(**{entry.name: getattr(self, entry.name) for entry in fields(Layout)})  # checks its part
         require(self.epochs >= 0, "epochs >= 0", f"epochs={self.epochs}", "0 leaves the model as it is.")
         require(self.batch_size >= 1, "batch_size >= 1", f"batch_size={self.batch_size}", "64 is usual.")
         require(

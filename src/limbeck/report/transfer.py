@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import fields
 from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from limbeck.pairs import Attempt, TransferRecord
 
 BASELINE = "finetune"
-LAYOUT_FIELDS = frozenset({"precision", "memory_format", "threads", "compile"})
 
 
 def transfer_markdown(record: "TransferRecord") -> str:
@@ -227,7 +227,8 @@ def tabulate_changes(record: "TransferRecord") -> Table:
 def list_facts(record: "TransferRecord") -> list[tuple[str, str]]:
     """How it was done, as pairs of a name and its value."""
     attempt, training = record.attempt, record.training
-    budget = {name: value for name, value in training.items() if name not in LAYOUT_FIELDS}
+    layout = _list_layout(training)
+    budget = {name: value for name, value in training.items() if name not in layout}
     settings = ", ".join(f"{name} {text_plain(value)}" for name, value in attempt.settings.items())
     share = attempt.share_from_teacher
     facts = [
@@ -314,9 +315,15 @@ def describe_layout(training: Mapping[str, Any]) -> str:
     """
     from limbeck.engine import Layout
 
-    if not training.keys() >= LAYOUT_FIELDS:
-        return ""
-    return str(Layout(**{name: training[name] for name in LAYOUT_FIELDS}))
+    layout = _list_layout(training)
+    return str(Layout(**layout)) if layout else ""
+
+
+def _list_layout(training: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a training that say how a model was run."""
+    from limbeck.engine import Layout
+
+    return {entry.name: training[entry.name] for entry in fields(Layout) if entry.name in training}
 
 
 def _text_setting(name: str, value: object) -> str:

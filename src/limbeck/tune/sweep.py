@@ -6,7 +6,7 @@ few epochs, wait until others have caught up, and go on in another process or af
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -242,7 +242,7 @@ class Sweep:
             return None
 
     def _count_workers(self, num_tasks: int) -> int:
-        if not can_fork() or device_of(self._setup.case.student).type != "cpu":
+        if not can_train_apart(device_of(self._setup.case.student)):
             return 1
         return self._shrink(min(num_tasks, self._workers or count_cores()))
 
@@ -258,17 +258,28 @@ class Sweep:
 
     def _shrink(self, wanted: int) -> int:
         """So many students at a time as free memory holds, at least one."""
-        case, training = self._setup.case, self._setup.training
-        device = device_of(case.student)
-        batch = load_batch(case.inputs, torch.arange(min(training.batch_size, len(case.inputs))), device)
-        student_bytes = count_stack_bytes(case.student, batch, precision=training.precision)
-        fitting = max(1, (count_free_bytes(device) - RESERVE_BYTES) // student_bytes)
+        if wanted == 1:
+            return 1
+        free_bytes = count_free_bytes(device_of(self._setup.case.student)) - RESERVE_BYTES
+        fitting = max(1, free_bytes // self._student_bytes)
         if fitting < wanted and not self.warnings:
             self.warnings.append(
                 f"Memory holds {count(fitting, 'student')} of {wanted} at a time: each takes about "
-                f"{student_bytes / 2**20:,.0f} MiB while it trains."
+                f"{self._student_bytes / 2**20:,.0f} MiB while it trains."
             )
         return min(wanted, fitting)
+
+    @cached_property
+    def _student_bytes(self) -> int:
+        case, training = self._setup.case, self._setup.training
+        ids = torch.arange(min(training.batch_size, len(case.inputs)))
+        batch = load_batch(case.inputs, ids, device_of(case.student))
+        return count_stack_bytes(case.student, batch, precision=training.precision)
+
+
+def can_train_apart(device: torch.device) -> bool:
+    """Whether students of this device can train in processes of their own, with one thread each."""
+    return device.type == "cpu" and can_fork()
 
 
 def conclude(attempt: Attempt) -> Stage:

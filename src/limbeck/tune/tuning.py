@@ -8,7 +8,6 @@ from torch import nn
 
 from limbeck.core.device import pick_device
 from limbeck.core.errors import require
-from limbeck.core.processes import can_fork
 from limbeck.data import Augmentation
 from limbeck.engine import MemoryFormat, Precision, Wishes, check_transfer
 from limbeck.pairs.readiness import Objective
@@ -16,6 +15,7 @@ from limbeck.pairs.setup import Options, list_teachers, set_up
 from limbeck.techniques import Technique, get_technique
 from limbeck.tune.record import Tuned
 from limbeck.tune.search import Driver, SearchPlan, Space, Tried, check_space, count_trials
+from limbeck.tune.sweep import can_train_apart
 from limbeck.tune.tuner import Tuner
 
 DEFAULT_FOLDER = Path("limbeck-tune")
@@ -150,7 +150,7 @@ def _share_cores(workers: int | None, threads: int | None, device: str) -> int |
     Raises:
         InputError: When both several workers and several threads are asked for.
     """
-    if pick_device(device).type != "cpu" or not can_fork():
+    if not can_train_apart(pick_device(device)):
         return threads
     require(
         threads in (None, 1) or workers == 1,

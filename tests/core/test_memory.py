@@ -2,7 +2,7 @@
 
 import pytest
 
-from limbeck.data.memory import available_memory, format_bytes
+from limbeck.core.memory import available_memory, format_bytes
 
 GIB = 2**30
 
