@@ -55,7 +55,7 @@ class SearchDisplay:
         from limbeck.report.tuning import tabulate_leaders
 
         self._trials = trials
-        self.num_finished = len(trials)
+        self.num_finished = sum(tried.accuracy_after is not None for tried in trials)
         if self._console.is_terminal:
             table = make_table(tabulate_leaders(trials, limit=MOST_SHOWN))
             self._live.update(Group(table, self._spinner), refresh=True)

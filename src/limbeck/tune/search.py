@@ -227,7 +227,8 @@ class Search:
 
         Args:
             advance_fn: Trains students.
-            after_trial: Called with all trials so far, those of earlier searches first, whenever one ends.
+            after_trial: Called with all trials so far, those of earlier searches first, whenever one ends;
+                by halving whenever one reaches its rung.
         """
         self._drop_unfinished()
         if self._tried:
@@ -315,14 +316,14 @@ class Search:
             for trial in sorted(dropped, key=lambda trial: trial.number):
                 self._study.tell(trial, state=TrialState.PRUNED)
                 self._tried[trial.number] = described[trial.number]
-                after_trial(self.list_tried())
             going.sort(key=lambda trial: trial.number)
             settings = [self._settings(trial) for trial in going]
             for place, stage in advance_fn(settings, until):
                 described[going[place].number] = self._note(going[place], settings[place], stage)
                 if until == self._plan.epochs:
                     self._end(going[place], settings[place], stage)
-                    after_trial(self.list_tried())
+                known = {**described, **self._tried}
+                after_trial([known[number] for number in sorted(known)])
 
     def _ask(self, point: Mapping[str, float]) -> "Trial":
         self._study.enqueue_trial(dict(point))
