@@ -1,5 +1,6 @@
 """`limbeck tune`, run on tiny models and real digits."""
 
+import contextlib
 import json
 import signal
 import sqlite3
@@ -30,6 +31,17 @@ def count_finished(folder) -> int:
         return store.execute("SELECT count(*) FROM trials WHERE state = 'COMPLETE'").fetchone()[0]
     finally:
         store.close()
+
+
+def wait_for_trials(folder, number: int) -> None:
+    """Wait until so many trials are finished; the database and its tables come first."""
+    deadline = time.monotonic() + 60
+    while True:
+        with contextlib.suppress(sqlite3.OperationalError):
+            if (folder / "tuning.sqlite").exists() and count_finished(folder) >= number:
+                return
+        assert time.monotonic() < deadline, "no trial was finished"
+        time.sleep(0.05)
 
 
 def test_tune_prints_what_it_found_and_saves_the_student(folders, digits, capsys, here):
@@ -124,10 +136,7 @@ def test_an_interrupted_search_keeps_its_trials_and_goes_on(folders, capsys, her
         [sys.executable, "-c", "from limbeck.cli.app import main; main()", *words],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while not (here / "limbeck-tune" / "tuning.sqlite").exists() or count_finished(here / "limbeck-tune") < 2:
-        assert time.monotonic() < deadline, "no trial was finished"
-        time.sleep(0.05)
+    wait_for_trials(here / "limbeck-tune", 2)
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=60)
     assert process.returncode == 1
