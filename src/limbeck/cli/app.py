@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import typer
+import typer.core
 
 from limbeck.cli.compare import compare
 from limbeck.cli.doctor import doctor
+from limbeck.cli.federate import federate
 from limbeck.cli.output import reserve_stdout
 from limbeck.cli.partition import partition
 from limbeck.cli.report import report
@@ -26,6 +28,9 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # What typer makes of `KeyboardInterrupt`; no command returns it.
 _INTERRUPTED = 130
 
+# Otherwise typer below 0.21 escapes the brackets of help texts for rich, which does not print them here.
+typer.core.HAS_RICH = False
+
 app = typer.Typer(
     name="limbeck",
     help="Move knowledge between classifiers that were trained apart, and measure what it is worth.",
@@ -35,7 +40,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (study, partition, compare, transfer, tune, report, doctor):
+for command in (study, partition, compare, transfer, tune, federate, report, doctor):
     app.command()(reserve_stdout(command))
 
 
