@@ -104,3 +104,13 @@ def coverage_probabilities(zs_t: np.ndarray, known: np.ndarray, temperature: flo
         asked = [k for k in range(len(p)) if known[k, c]] or range(len(p))
         target[:, c] = sum(p[k, :, c] for k in asked) / len(asked)
     return target / target.sum(axis=-1, keepdims=True)
+
+
+def share_probabilities(zs_t: np.ndarray, shares: np.ndarray, temperature: float) -> np.ndarray:
+    p = softmax(zs_t, temperature)
+    target = np.zeros(p.shape[1:])
+    for c in range(p.shape[2]):
+        total = shares[:, c].sum()
+        says = shares[:, c] / total if total > 0 else np.full(len(p), 1 / len(p))
+        target[:, c] = sum(says[k] * p[k, :, c] for k in range(len(p)))
+    return target / target.sum(axis=-1, keepdims=True)

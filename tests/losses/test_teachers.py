@@ -14,6 +14,7 @@ from limbeck.losses import (
     coverage_mean,
     mean_logits,
     mean_probabilities,
+    share_mean,
     teacher_weights,
     weighted_probabilities,
 )
@@ -123,6 +124,70 @@ def test_classes_are_judged_by_those_who_know_them():
     assert soften(ours, 1)[0] == pytest.approx([0.5, 0.25 / 1.2, 0.35 / 1.2])
 
 
+amounts = arrays(np.float64, (NUM_TEACHERS, CLASSES), elements=st.integers(0, 500).map(float))
+
+
+@laws
+@given(zs_t=stacks, shares=amounts, temperature=temperatures)
+def test_the_mean_by_shares_equals_the_reference(zs_t, shares, temperature):
+    ours = share_mean(torch.from_numpy(zs_t), torch.from_numpy(shares), temperature=temperature)
+    expected = reference.share_probabilities(zs_t, shares, temperature)
+    np.testing.assert_allclose(soften(ours, temperature), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_a_class_is_judged_by_the_shares_of_its_samples():
+    first = torch.tensor([[0.6, 0.3, 0.1]], dtype=torch.float64).log()
+    second = torch.tensor([[0.2, 0.2, 0.6]], dtype=torch.float64).log()
+    shares = torch.tensor([[30.0, 5.0, 0.0], [10.0, 0.0, 0.0]], dtype=torch.float64)
+    ours = share_mean(torch.stack([first, second]), shares, temperature=1)
+    # By hand: .75 x .6 + .25 x .2 = .5; .3 of the first alone; (.1 + .6) / 2 where none has any; sum 1.15.
+    assert soften(ours, 1)[0] == pytest.approx([0.5 / 1.15, 0.3 / 1.15, 0.35 / 1.15])
+
+
+@laws
+@given(zs_t=stacks, shares=amounts, scale=st.floats(1e-3, 1e3), temperature=temperatures)
+def test_only_the_ratio_of_shares_matters(zs_t, shares, scale, temperature):
+    stacked, amount = torch.from_numpy(zs_t), torch.from_numpy(shares)
+    torch.testing.assert_close(
+        share_mean(stacked, amount * scale, temperature=temperature),
+        share_mean(stacked, amount, temperature=temperature),
+    )
+
+
+@laws
+@given(zs_t=stacks, known=coverages, temperature=temperatures)
+def test_equal_shares_count_as_coverage_does(zs_t, known, temperature):
+    stacked = torch.from_numpy(zs_t)
+    torch.testing.assert_close(
+        share_mean(stacked, 42.0 * torch.from_numpy(known), temperature=temperature),
+        coverage_mean(stacked, torch.from_numpy(known), temperature=temperature),
+    )
+
+
+@laws
+@given(zs_t=stacks, shares=amounts, temperature=temperatures, shift=finite)
+def test_which_of_two_classes_is_likelier_is_said_by_those_with_a_share_alone(
+    zs_t, shares, temperature, shift
+):
+    shares[:, :2], shares[0, :2] = 0.0, (3.0, 7.0)
+    other = zs_t.copy()
+    other[1:] += shift * np.arange(CLASSES)
+    ours, theirs = (
+        share_mean(torch.from_numpy(said), torch.from_numpy(shares), temperature=temperature)
+        for said in (zs_t, other)
+    )
+    torch.testing.assert_close(ours[:, 0] - ours[:, 1], theirs[:, 0] - theirs[:, 1], rtol=1e-6, atol=1e-6)
+
+
+@laws
+@given(zs_t=stacks, shares=amounts, order=st.permutations(range(NUM_TEACHERS)))
+def test_the_order_of_teachers_does_not_matter_to_shares(zs_t, shares, order):
+    torch.testing.assert_close(
+        share_mean(torch.from_numpy(zs_t[order]), torch.from_numpy(shares[order]), temperature=2),
+        share_mean(torch.from_numpy(zs_t), torch.from_numpy(shares), temperature=2),
+    )
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_extreme_half_precision_teachers_stay_finite(dtype):
     rows = [[3e4, -3e4, 0.0], [-3e4, 3e4, 3e4]]
@@ -134,6 +199,7 @@ def test_extreme_half_precision_teachers_stay_finite(dtype):
         mean_probabilities(stacked, temperature=1),
         weighted_probabilities(stacked, weights, temperature=1),
         coverage_mean(stacked, known, temperature=1),
+        share_mean(stacked, 1e4 * known.to(dtype), temperature=1),
         teacher_weights(list(stacked), torch.tensor([0, 1])),
     ):
         stacked.grad = None
@@ -145,12 +211,14 @@ def test_extreme_half_precision_teachers_stay_finite(dtype):
 def test_gradients_of_every_mean_are_right(teacher_logits, initial_logits, labels):
     stacked = torch.stack([teacher_logits, initial_logits]).requires_grad_()
     known = torch.tensor([[True, True, False, False], [False, True, True, False]])
+    shares = torch.tensor([[3.0, 1.0, 0.0, 0.0], [0.0, 2.0, 5.0, 0.0]], dtype=torch.float64)
     weights = torch.tensor([[0.0, 0.4, 1.0], [1.0, 0.6, 0.0]], dtype=torch.float64)
     for function in (
         mean_logits,
         lambda z: mean_probabilities(z, temperature=2),
         lambda z: weighted_probabilities(z, weights, temperature=2),
         lambda z: coverage_mean(z, known, temperature=2),
+        lambda z: share_mean(z, shares, temperature=2),
         lambda z: teacher_weights(list(z), labels),
     ):
         assert torch.autograd.gradcheck(function, (stacked,))

@@ -20,6 +20,10 @@ SCENARIOS = (
     ("quantity", "Quantity skew, alpha 0.5"),
 )
 TARGETS = (0.7, 0.75, 0.8)
+STRATEGIES = {
+    "fedavg": {"label": "FedAvg", "summary": "the mean of the clients' weights", "settings": {}},
+    "fedprox mu=1.0": {"label": "FedProx, mu = 1.0", "summary": "held near it", "settings": {"mu": 1.0}},
+}
 EFFECTS = {
     "finetune": 0.012,
     "kd": 0.02,
@@ -51,6 +55,7 @@ def write_study_folder(
     num_classes: int = 3,
     num_rounds: int = 4,
     num_clients: int = 4,
+    num_strategies: int = 1,
     name: str = "invented",
     class_names: tuple[str, ...] | None = None,
 ) -> Path:
@@ -58,15 +63,18 @@ def write_study_folder(
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(7)
     scenarios = SCENARIOS[:num_scenarios]
+    strategies = tuple(STRATEGIES)[:num_strategies]
     names = class_names or tuple(f"class {index}" for index in range(num_classes))
     about = describe_study(rng, name, scenarios, seeds, num_clients, names, with_federated=num_rounds > 0)
+    about["strategies"] = [{"federated_strategy": name, **STRATEGIES[name]} for name in strategies]
     (folder / "study.json").write_text(json.dumps(about), encoding="utf-8")
     results, grid, federation = [], [], []
     for difficulty, (scenario, _) in enumerate(scenarios):
         for seed in seeds:
             results += make_results(rng, scenario, seed, difficulty, num_classes)
             grid += make_grid(rng, scenario, seed, difficulty, temperatures, weights)
-            federation += make_federation(rng, scenario, seed, difficulty, num_rounds)
+            for strategy in strategies:
+                federation += make_federation(rng, scenario, seed, difficulty, num_rounds, strategy)
     write_table(folder / "results.parquet", results, RESULTS_TYPES)
     write_table(folder / "grid.parquet", grid, GRID_TYPES)
     write_table(folder / "federation.parquet", federation, FEDERATION_TYPES)
@@ -218,7 +226,7 @@ def make_grid(rng, scenario, seed, difficulty, temperatures, weights) -> list[di
     return rows
 
 
-def make_federation(rng, scenario, seed, difficulty, num_rounds) -> list[dict[str, Any]]:
+def make_federation(rng, scenario, seed, difficulty, num_rounds, federated_strategy) -> list[dict[str, Any]]:
     if num_rounds == 0:
         return []
     begin = {"scratch": 0.1, "best-client": 0.55, "weight-average": 0.62, "hub": 0.7, "chain": 0.68}
@@ -231,7 +239,7 @@ def make_federation(rng, scenario, seed, difficulty, num_rounds) -> list[dict[st
             dip = 0.05 * difficulty / 5 if round_number == 1 and start in ("hub", "chain") else 0.0
             rows.append(
                 {
-                    "run_id": f"federated-{scenario}-{seed}-{start}",
+                    "run_id": f"federated-{scenario}-{seed}-{start}-{federated_strategy}",
                     "scenario": scenario,
                     "strategy": scenario.split("-")[0],
                     "parameters": "{}",
@@ -240,13 +248,15 @@ def make_federation(rng, scenario, seed, difficulty, num_rounds) -> list[dict[st
                     "num_clients": 10,
                     "arch": "small-cnn",
                     "start": start,
+                    "federated_strategy": federated_strategy,
+                    "settings": json.dumps(STRATEGIES[federated_strategy]["settings"]),
                     "round": round_number,
                     "accuracy": float(np.clip(top - missing - dip + rng.normal(0, 0.006), 0.05, 1)),
                     "bytes_sent": 2_400_000 * round_number,
                     "seconds": 4.1 * round_number,
                     "start_bytes": {"scratch": 0, "best-client": 120_000}.get(start, 1_200_000),
                     "start_seconds": {"scratch": 0.0, "hub": 31.0, "chain": 44.0}.get(start, 0.4),
-                    "pretrain_seconds": 58.0,
+                    "pretrain_seconds": 0.0 if start == "scratch" else 58.0,
                 }
             )
     return rows
@@ -274,7 +284,7 @@ GRID_TYPES: dict[str, Any] = {
 FEDERATION_TYPES: dict[str, Any] = {
     **dict.fromkeys(("run_id", "scenario", "strategy", "parameters", "partition_hash"), pl.String),
     **dict.fromkeys(("seed", "num_clients"), pl.Int64),
-    **dict.fromkeys(("arch", "start"), pl.String),
+    **dict.fromkeys(("arch", "start", "federated_strategy", "settings"), pl.String),
     "round": pl.Int64,
     "accuracy": pl.Float64,
     "bytes_sent": pl.Int64,

@@ -15,7 +15,7 @@ from limbeck.report.draw import (
     write_figure_html,
 )
 from limbeck.report.inputs import read_study
-from limbeck.report.palette import START_MARKS, TECHNIQUE_MARKS, pick_mark
+from limbeck.report.palette import ORDERED_MARKS, START_MARKS, TECHNIQUE_MARKS, pick_mark
 from limbeck.report.rounds import federated_curves
 
 
@@ -28,7 +28,7 @@ def luminance(colour: str) -> float:
 
 def test_every_mark_can_be_seen_on_white_and_on_the_dark_page():
     dark = luminance("#1a1e25")
-    for mark in (*TECHNIQUE_MARKS.values(), *START_MARKS.values()):
+    for mark in (*TECHNIQUE_MARKS.values(), *ORDERED_MARKS):
         assert 1.05 / (luminance(mark.colour) + 0.05) > 2.8
         assert (luminance(mark.colour) + 0.05) / (dark + 0.05) > 2.8
 
@@ -86,3 +86,21 @@ def test_federated_curves_carry_all_axes_and_a_band_only_over_several_seeds(writ
     assert all(len(values) == 5 for values in axes.values())
     single = draw_federated(curves.with_columns(pl.lit(None, dtype=pl.Float64).alias("accuracy_sd")))
     assert len(single.data) == 5
+
+
+def test_curves_of_several_strategies_can_be_shown_by_strategy_and_by_start(write_folder):
+    study = read_study(write_folder(num_scenarios=1, num_strategies=2))
+    names = {"fedavg": "FedAvg", "fedprox mu=1.0": "FedProx, mu = 1.0"}
+    figure = draw_federated(federated_curves(study.federation), strategies=names)
+    assert len(figure.data) == 2 * 2 * 5
+    assert [trace.visible for trace in figure.data] == [None] * 10 + [False] * 10
+    hub = next(trace for trace in figure.data if trace.name == "hub, FedProx, mu = 1.0")
+    assert (hub.meta["strategy"], hub.meta["start"]) == ("fedprox mu=1.0", "hub")
+    assert hub.meta["looks"]["start"]["line"] == hub.line.color == START_MARKS["hub"].colour
+    assert hub.meta["looks"]["strategy"]["line"] != hub.line.color
+
+
+def test_a_curve_of_one_round_can_be_seen(write_folder):
+    curves = federated_curves(read_study(write_folder(num_scenarios=1)).federation)
+    figure = draw_federated(curves.filter(pl.col("round") == 0))
+    assert {trace.mode for trace in figure.data if trace.name} == {"lines+markers"}

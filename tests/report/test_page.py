@@ -91,6 +91,47 @@ def test_a_study_of_federated_runs_alone_has_only_those_sections(write_folder):
     assert "Gain in test accuracy" not in summary_markdown(folder)
 
 
+def test_several_strategies_get_a_choice_a_table_and_a_sentence_each(write_folder):
+    folder = write_folder(num_strategies=2)
+    page = without_plotly(read_page(folder))
+    assert '<option value="fedprox mu=1.0" data-kind="strategy">FedProx, mu = 1.0, every start' in page
+    assert '<option value="hub" data-kind="start">hub, every strategy' in page
+    assert "FedProx, mu = 1.0: held near it." in page
+    assert "Uniform · FedProx, mu = 1.0" in page
+    text = summary_markdown(folder)
+    assert "With FedProx, mu = 1.0, federated learning took" in text
+    assert "| FedProx, mu = 1.0 | hub |" in text
+
+
+def test_a_single_strategy_is_not_mentioned(write_folder):
+    folder = write_folder()
+    page = without_plotly(read_page(folder))
+    assert 'id="view"' not in page
+    assert "FedAvg" not in page
+    assert "FedAvg" not in summary_markdown(folder)
+
+
+def test_a_folder_from_before_strategies_could_be_chosen_is_one_of_federated_averaging(write_folder):
+    folder = write_folder()
+    page = read_page(folder)
+    path = folder / "federation.parquet"
+    older = pl.read_parquet(path).drop("federated_strategy", "settings")
+    older.with_columns(pl.lit(58.0).alias("pretrain_seconds")).write_parquet(path)
+    about = json.loads((folder / "study.json").read_text())
+    del about["strategies"]
+    (folder / "study.json").write_text(json.dumps(about))
+    assert read_page(folder) == page
+
+
+def test_runs_that_stop_at_their_target_are_explained(write_folder):
+    folder = write_folder()
+    assert "Runs stopped at the highest target" not in read_page(folder)
+    about = json.loads((folder / "study.json").read_text())
+    about["spec"]["federated"] = {"stop_at_target": True}
+    (folder / "study.json").write_text(json.dumps(about))
+    assert "Runs stopped at the highest target" in read_page(folder)
+
+
 def test_failed_runs_are_announced(write_folder):
     folder = write_folder(num_scenarios=1)
     about = json.loads((folder / "study.json").read_text())

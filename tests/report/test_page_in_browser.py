@@ -43,7 +43,7 @@ def draw_everything(page) -> None:
 def test_the_page_is_sound_at_every_width_and_in_both_schemes(browser, write_folder):
     from limbeck.report import build
 
-    path = build(write_folder(num_classes=10, num_clients=10))
+    path = build(write_folder(num_classes=10, num_clients=10, num_strategies=2))
     for width, scheme in ((375, "light"), (1600, "dark")):
         page, complaints = open_page(browser, path, width, scheme)
         draw_everything(page)
@@ -88,4 +88,24 @@ def test_the_switch_changes_the_axis_of_the_federated_curves(browser, write_fold
     assert "making the start included" in page.evaluate(title)
     page.get_by_role("radio", name="seconds").check()
     assert page.evaluate(last) == pytest.approx(4 * 4.1 + 44 + 58)
+    assert complaints == []
+
+
+def test_the_choice_shows_the_starts_of_a_strategy_or_the_strategies_of_a_start(browser, write_folder):
+    from limbeck.report import build
+
+    page, complaints = open_page(browser, build(write_folder(num_scenarios=1, num_strategies=2)), 1600)
+    draw_everything(page)
+    shown = """document.getElementById('plot-federated-0').data
+        .filter((trace) => trace.visible !== false && !trace.fill).map((trace) => trace.name)"""
+    colours = shown.replace("trace.name", "trace.line.color")
+    assert page.evaluate(shown)[:2] == ["scratch, FedAvg", "best client, FedAvg"]
+    assert page.get_by_label("Strategies", exact=True).is_hidden()
+    page.get_by_label("Curves").select_option("hub, every strategy")
+    assert page.evaluate(shown) == ["hub, FedAvg", "hub, FedProx, mu = 1.0"]
+    assert len(set(page.evaluate(colours))) == 2
+    assert page.get_by_label("Strategies", exact=True).is_visible()
+    assert page.get_by_label("Starts", exact=True).is_hidden()
+    page.get_by_label("Curves").select_option("FedProx, mu = 1.0, every start")
+    assert len(page.evaluate(shown)) == len(set(page.evaluate(colours))) == 5
     assert complaints == []

@@ -6,8 +6,10 @@ import yaml
 from tests.study.tiny import tiny
 
 from limbeck import data
+from limbeck.core.seeds import derive_seed
 from limbeck.data import Samples, View, load_batch, make_data_set, normalize
-from limbeck.engine import default_target_cache
+from limbeck.engine import Training, accuracy, default_target_cache, pretrain
+from limbeck.federate import STRATEGIES
 from limbeck.study import parse_spec
 from limbeck.study.execute import Workbench, execute
 from limbeck.study.plan import make_plan
@@ -108,3 +110,61 @@ def test_a_teacher_is_asked_once_for_all_workbenches(spec, digits, tmp_path, mon
     assert results[0] == results[1]
     assert len(kept[0]) > 0
     assert sorted(kept[0]) == sorted(kept[1])
+
+
+def make_bench(digits, folder, **changes):
+    """A workbench whose federated part alone is planned, with its clients' models trained."""
+    content = tiny(
+        federated__scenarios=[{"name": "uniform", "strategy": "uniform", "num_clients": 3}],
+        federated__train_samples=300,
+        federated__starts=["scratch"],
+        federated__distil=None,
+        **changes,
+    )
+    del content["transfer"]
+    spec = parse_spec(yaml.safe_dump(content), origin="test")
+    plan = make_plan(spec, digits)
+    bench = Workbench(spec=spec, data=digits, folder=folder, device=CPU)
+    for run in plan.runs.values():
+        if run.kind == "pretrain":
+            execute(run, bench)
+    return bench, [plan.runs[cell.run] for cell in plan.federated_cells]
+
+
+def test_every_strategy_runs_in_a_study(digits, tmp_path):
+    bench, runs = make_bench(digits, tmp_path, federated__strategies=list(STRATEGIES), federated__rounds=1)
+    for run in runs:
+        result = execute(run, bench)
+        assert [state["number"] for state in result["rounds"]] == [0, 1], run.config["strategy"]
+        assert result["rounds"][1]["bytes_sent"] > 0
+        assert result["rounds"][1]["rejected"] == 0
+        assert 0 < result["rounds"][1]["accuracy"] <= 1
+
+
+def test_a_run_ends_with_the_round_that_reaches_the_highest_target(digits, tmp_path):
+    changes = {"federated__rounds": 6, "federated__targets": [0.5]}
+    bench, [whole] = make_bench(digits, tmp_path / "whole", **changes)
+    bench, [run] = make_bench(digits, tmp_path / "stopped", federated__stop_at_target=True, **changes)
+    rounds = drop_seconds(execute(whole, bench))["rounds"]
+    stopped = drop_seconds(execute(run, bench))["rounds"]
+    first = next(state["number"] for state in rounds if state["accuracy"] >= 0.5)
+    assert 0 < first < 6
+    assert stopped == rounds[: first + 1]
+
+
+def test_a_federation_of_one_round_is_the_mean_of_what_its_clients_make_of_the_common_model(digits, tmp_path):
+    bench, [run] = make_bench(digits, tmp_path, federated__rounds=1)
+    result = execute(run, bench)
+    partition = bench.partition("federated", "uniform", 0)
+    training = Training(**run.config["local"])
+    states = []
+    for index, ids in enumerate(partition.indices):
+        model = bench.new_model("mlp", derive_seed(0, "initial"))
+        pretrain(model, *bench.samples(ids), training=training, seed=derive_seed(0, "local", 1, index))
+        states.append(model.state_dict())
+    mean = bench.new_model("mlp", 0)
+    mean.load_state_dict(
+        {name: torch.stack([state[name].double() for state in states]).mean(0).float() for name in states[0]}
+    )
+    said = bench.predict(mean).test
+    assert result["rounds"][1]["accuracy"] == pytest.approx(accuracy(said, bench.test_labels), abs=0.003)

@@ -6,6 +6,7 @@ from tests.study.tiny import TINY, tiny
 
 from limbeck import data
 from limbeck.core.errors import InputError
+from limbeck.federate import STRATEGIES
 from limbeck.study import make_plan, parse_spec
 from limbeck.study.plan import transfer_ids
 from limbeck.techniques import Settings
@@ -96,6 +97,58 @@ def test_only_distilled_starts_depend_on_how_they_distil(plan, digits):
     other = plan_of(tiny(federated__distil__weight=0.4), digits)
     renamed = {run.config["start"] for run_id, run in other.runs.items() if run_id not in plan.runs}
     assert renamed == {"hub", "chain"}
+
+
+def test_each_strategy_runs_from_each_start_and_equal_ones_only_once(plan, digits):
+    strategies = ["fedavg", "fedprox", {"name": "fedprox", "settings": {"mu": 1.0}}]
+    other = plan_of(tiny(federated__strategies=strategies), digits)
+    assert [cell.strategy.label for cell in other.federated_cells[:3]] == [
+        "fedavg",
+        "fedprox",
+        "fedprox mu=1.0",
+    ]
+    assert len({cell.run for cell in other.federated_cells}) == 5 * 3
+    assert {cell.run for cell in plan.federated_cells} < {cell.run for cell in other.federated_cells}
+
+
+@pytest.mark.parametrize(
+    ("changes", "renames"),
+    [
+        ({"federated__stop_at_target": True}, True),
+        ({"federated__participation": 0.5}, True),
+        ({"federated__lr_decay": 0.9}, True),
+        ({"federated__strategies": [{"name": "fedprox", "settings": {"mu": 0.5}}]}, True),
+        ({"data__proxy_samples": 100}, False),
+    ],
+)
+def test_what_a_round_depends_on_is_part_of_the_run(plan, digits, changes, renames):
+    runs = {cell.run for cell in plan.federated_cells}
+    others = {cell.run for cell in plan_of(tiny(**changes), digits).federated_cells}
+    assert runs.isdisjoint(others) if renames else runs == others
+
+
+def test_only_starts_and_strategies_that_use_the_clients_models_need_their_runs(plan, digits):
+    by_start = {cell.start: cell for cell in plan.federated_cells}
+    assert by_start["scratch"].client_runs == plan.runs[by_start["scratch"].run].needs == ()
+    assert len(by_start["best-client"].client_runs) == 3
+    users = [name for name, strategy in STRATEGIES.items() if strategy.clients_need_models]
+    other = plan_of(tiny(federated__starts=["scratch"], federated__strategies=["fedavg", *users]), digits)
+    assert [len(cell.client_runs) for cell in other.federated_cells] == [0, *([3] * len(users))]
+
+
+def test_a_strategy_that_shares_no_model_runs_from_scratch_alone(digits):
+    private = [name for name, strategy in STRATEGIES.items() if not strategy.has_global_model]
+    plan = plan_of(tiny(federated__strategies=["fedavg", *private]), digits)
+    starts = {(cell.strategy.name, cell.start) for cell in plan.federated_cells}
+    assert {(name, "scratch") for name in private} == {pair for pair in starts if pair[0] != "fedavg"}
+    assert len(starts) == 5 + len(private)
+
+
+def test_the_proxy_set_is_part_of_the_runs_that_learn_from_it(digits):
+    users = [name for name, one in STRATEGIES.items() if one.server_needs_proxy or one.clients_need_proxy]
+    plan = plan_of(tiny(federated__strategies=["fedavg", *users], federated__starts=["scratch"]), digits)
+    sizes = [plan.runs[cell.run].config["proxy_samples"] for cell in plan.federated_cells]
+    assert sizes == [0, *([100] * len(users))]
 
 
 @pytest.mark.parametrize(

@@ -99,13 +99,20 @@ def test_peers_are_students_of_their_own_rows(finished):
 def test_federation_counts_rounds_bytes_and_the_cost_of_starts(finished):
     rounds = pl.read_parquet(finished[0] / "federation.parquet")
     assert rounds.height == 5 * 4
-    per_start = {start: part for (start,), part in rounds.group_by("start")}
-    size = per_start["weight-average"]["start_bytes"][0] // 3
-    messages_by_start = {"scratch": 0, "best-client": 3, "weight-average": 3, "hub": 5, "chain": 5}
-    for start, messages in messages_by_start.items():
-        assert per_start[start]["start_bytes"].unique().to_list() == [messages * size]
-        assert per_start[start].sort("round")["bytes_sent"].to_list() == [6 * size * n for n in range(4)]
-    assert rounds["pretrain_seconds"].min() > 0
+    assert rounds["federated_strategy"].unique().to_list() == ["fedavg"]
+    assert rounds["settings"].unique().to_list() == ["{}"]
+    assert rounds["rejected"].sum() == 0
+    per_start = {start: part.sort("round") for (start,), part in rounds.group_by("start")}
+    # A message is an encoded model of 64 * 128 + 128 + 128 * 128 + 128 + 128 * 10 + 10 numbers, and at most
+    # 2 kB of names and facts. Three clients.
+    size, most_more = 4 * 26_122, 2_000
+    models_by_start = {"scratch": 0, "best-client": 3, "weight-average": 3, "hub": 5, "chain": 5}
+    for start, num_models in models_by_start.items():
+        part = per_start[start]
+        assert 0 < part["start_bytes"][0] - num_models * size < (6 + 5 + num_models) * most_more
+        for number, sent in enumerate(part["bytes_sent"]):
+            assert 0 <= sent - 6 * size * number <= 6 * number * most_more
+        assert (part["pretrain_seconds"] > 0).all() == (start != "scratch")
 
 
 def test_a_second_call_skips_everything_and_keeps_the_first_account(finished, spec):
@@ -235,6 +242,7 @@ def test_the_account_says_what_was_run(finished, spec):
     assert about["spec_hash"] == spec.hash
     assert load_spec(finished[0] / "spec.yaml") == spec
     assert about["data"]["num_test"] == 360
+    assert [entry["label"] for entry in about["strategies"]] == ["FedAvg"]
     assert about["runs"] == {"total": 71, "done": 71, "skipped": 0, "failed": 0}
     assert {entry["part"] for entry in about["scenarios"]} == {"transfer", "federated"}
     assert about["versions"]["torch"]

@@ -5,6 +5,7 @@ import yaml
 from tests.study.tiny import TINY, tiny
 
 from limbeck.core.errors import InputError
+from limbeck.federate import STRATEGIES
 from limbeck.study import list_builtin, load_spec, parse_spec
 
 
@@ -62,7 +63,7 @@ def test_any_change_changes_the_hash():
         ({"federated__starts": ["cold"]}, ["Unknown start `cold`", "scratch"]),
         ({"federated__targets": [1.5]}, ["1.5", "federated.targets[0]"]),
         ({"federated__distil__weight": 2}, ["0 <= weight <= 1"]),
-        ({"federated__distil__technique": "dml"}, ["`dml` has no settings"]),
+        ({"federated__distil__technique": "dml"}, ["a technique with a frozen teacher", "technique=dml"]),
         ({"federated__rounds": 0}, ["federated.rounds"]),
         ({"data__proxy_samples": 0}, ["proxy_samples > 0 when `proxy` is a transfer set"]),
         ({"federated__scenarios__0__parameters": {"alpha": 1}}, ["two meanings of `skewed`"]),
@@ -72,6 +73,26 @@ def test_any_change_changes_the_hash():
         ({"transfer__training__lr": float("inf")}, ["lr > 0"]),
         ({"transfer__grid__temperatures": [float("inf")]}, ["temperature > 0"]),
         ({"federated__scenarios__0__num_clients": 1}, ["num_clients >= 2 where a start distils"]),
+        ({"federated__strategies": ["fedavgg"]}, ["Unknown strategy `fedavgg`", "Did you mean `fedavg`"]),
+        ({"federated__strategies": []}, ["federated.strategies"]),
+        (
+            {"federated__strategies": ["fedprox", {"name": "fedprox", "settings": {"mu": 0.01}}]},
+            ["every strategy is named once", "fedprox"],
+        ),
+        (
+            {"federated__strategies": [{"name": "fedprox", "settings": {"nu": 1}}]},
+            ["setting", "`nu`"],
+        ),
+        ({"federated__strategies": [{"name": "fedprox", "settings": {"mu": -1}}]}, ["mu >= 0", "mu=-1"]),
+        ({"federated__strategies": [{"name": "fedprox", "mu": 1}]}, ["federated.strategies[0].mu"]),
+        (
+            {"federated__strategies": ["fedmd"], "federated__starts": ["weight-average"]},
+            ["shares no model runs from `scratch`", "`fedmd`"],
+        ),
+        ({"federated__participation": 0}, ["0 < participation <= 1"]),
+        ({"federated__lr_decay": 2}, ["0 < lr_decay <= 1"]),
+        ({"federated__distil": None}, ["a distilled start has `distil`", "`hub` and `chain`"]),
+        ({"federated__distil__visits": 0}, ["visits >= 1"]),
         ({"seeds": [2**63]}, ["seeds[0]"]),
         ({"seeds": []}, ["seeds"]),
         ({"seeds": [1, 1]}, ["every seed is named once"]),
@@ -85,6 +106,40 @@ def test_a_mistake_is_named_with_its_place_and_remedy(changes, words):
     assert "\n" not in message
     assert all(word in message for word in words), message
     assert "test.yaml" in message
+
+
+def test_a_spec_without_strategies_is_one_of_federated_averaging():
+    assert [part.label for part in parse(TINY).federated.strategies] == ["fedavg"]
+    assert parse(TINY).hash == parse(tiny(federated__strategies=["fedavg"])).hash
+
+
+def test_a_strategy_is_called_by_its_name_and_what_differs_from_its_defaults():
+    strategies = ["fedprox", {"name": "fedprox", "settings": {"mu": 1.0}}]
+    plain, changed = parse(tiny(federated__strategies=strategies)).federated.strategies
+    assert (plain.label, plain.title, plain.list_settings()) == ("fedprox", "FedProx", {"mu": 0.01})
+    assert (changed.label, changed.title) == ("fedprox mu=1.0", "FedProx, mu = 1.0")
+
+
+def test_naive_starts_need_no_distil():
+    spec = parse(tiny(federated__starts=["scratch", "weight-average"], federated__distil=None))
+    assert spec.federated.distil is None
+    assert parse_spec(spec.to_yaml(), origin="again") == spec
+
+
+def test_whoever_learns_from_the_proxy_set_needs_one():
+    content = tiny(data__proxy_samples=0, transfer__transfer_sets=["student"])
+    parse(content)
+    users = [name for name, one in STRATEGIES.items() if one.server_needs_proxy or one.clients_need_proxy]
+    for name in users:
+        content["federated"]["strategies"] = [name]
+        with pytest.raises(InputError, match=f"proxy_samples > 0 where `{name}` learn from the proxy set"):
+            parse(content)
+        parse(tiny(federated__strategies=[name]))
+
+
+def test_a_run_stops_at_the_highest_target_only_where_that_is_asked_for():
+    assert parse(TINY).federated.stop_at is None
+    assert parse(tiny(federated__stop_at_target=True)).federated.stop_at == 0.99
 
 
 def test_tuned_kd_needs_a_grid_and_a_grid_needs_tuned_kd():

@@ -69,7 +69,7 @@ def apply_technique(
         DivergedError: When the training diverges.
     """
     if isinstance(technique, ComposedTechnique):
-        has_labels, num_teachers = case.labels is not None, len(case.teachers)
+        has_labels, num_teachers = case.labels is not None, case.num_teachers
         check_transfer(technique, settings, has_labels=has_labels, num_teachers=num_teachers)
         run = _Run(settings=settings, training=training, seed=seed, hooks=hooks)
         compose = _transfer_in_sequence if technique.order == "sequence" else _transfer_as_soup
@@ -124,7 +124,7 @@ def begin_transfer(
     Raises:
         InputError: When the technique, its settings, the teachers and the transfer set do not fit each other.
     """
-    check_transfer(technique, settings, has_labels=case.labels is not None, num_teachers=len(case.teachers))
+    check_transfer(technique, settings, has_labels=case.labels is not None, num_teachers=case.num_teachers)
     if isinstance(technique, MutualTechnique):
         return _begin_mutual(case, technique, training, seed)
     targets = _Targets(case=case, technique=technique, settings=settings, training=training, seed=seed)
@@ -256,6 +256,12 @@ def _begin_mutual(case: Case, technique: MutualTechnique, training: Training, se
     labels = case.labels
     assert labels is not None
     require(
+        case.told is None,
+        f"in `{technique.name}`, where both learn, the teachers are at hand",
+        "what they said",
+        "Use a technique with a frozen teacher, such as `kd`.",
+    )
+    require(
         case.columns is None,
         f"in `{technique.name}`, where both learn, student and teacher have the same classes in one order",
         "other classes, or another order",
@@ -274,7 +280,7 @@ def _begin_mutual(case: Case, technique: MutualTechnique, training: Training, se
 def _transfer_in_sequence(case: Case, step: FrozenTechnique[Any], run: _Run) -> Transferred:
     """One teacher after another; each time the student before is the one the last teacher made."""
     outcomes: list[Transferred] = []
-    for number in range(len(case.teachers)):
+    for number in range(case.num_teachers):
         student = outcomes[-1].student if outcomes else case.student
         one = replace(case.only_teacher(number), student=student)
         outcomes.append(run.transfer(one, step))
@@ -285,7 +291,7 @@ def _transfer_as_soup(case: Case, step: FrozenTechnique[Any], run: _Run) -> Tran
     """One student per teacher, all from the same start, and the mean of their weights."""
     # The students before the soup are nobody's result.
     quiet = replace(run, hooks=Hooks(after_step=run.hooks.after_step))
-    outcomes = [quiet.transfer(case.only_teacher(number), step) for number in range(len(case.teachers))]
+    outcomes = [quiet.transfer(case.only_teacher(number), step) for number in range(case.num_teachers)]
     states = [outcome.student.state_dict() for outcome in outcomes]
     soup = copy.deepcopy(case.student)
     soup.load_state_dict(weighted_average(states, [1.0] * len(states)))

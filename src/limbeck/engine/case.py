@@ -38,6 +38,8 @@ class Case:
             `known_classes`.
         cache: Where the logits of models that do not change are kept, None for nowhere.
         precision: In which models that do not change are asked.
+        told: What the teachers said about these inputs, [teachers, samples, classes] in the student's
+            classes, when they were asked before and are not here; None to ask them.
 
     Raises:
         InputError: When a teacher shares no class with the student.
@@ -51,6 +53,7 @@ class Case:
     taught_classes: Sequence[Sequence[int]] | None = None
     cache: TargetCache | None = None
     precision: Precision = "float32"
+    told: Tensor | None = None
 
     def __post_init__(self) -> None:
         for number, columns in enumerate(self.columns or ()):
@@ -64,11 +67,18 @@ class Case:
     @cached_property
     def teacher_logits(self) -> Tensor:
         """What each teacher says in the student's classes, [teachers, samples, classes]."""
+        if self.told is not None:
+            return self.told
         said = [self._ask(teacher) for teacher in self.teachers]
         if self.columns is None:
             return torch.stack(said)
         aligned = [self._align(logits, columns) for logits, columns in zip(said, self.columns, strict=True)]
         return torch.stack(aligned)
+
+    @property
+    def num_teachers(self) -> int:
+        """How many teachers there are, here or where they were asked."""
+        return len(self.teachers) if self.told is None else len(self.told)
 
     @cached_property
     def initial_logits(self) -> Tensor:
@@ -86,6 +96,12 @@ class Case:
         """
         if augmentation == "none":
             return self
+        require(
+            self.told is None,
+            "samples are as the teachers saw them",
+            f"augmentation={augmentation}",
+            "Use `none`, or have the teachers at hand.",
+        )
         key = (augmentation, epoch, seed)
         if key not in self._views:
             self._views[key] = replace(
@@ -127,7 +143,8 @@ class Case:
         """The same case with one of its teachers."""
         return replace(
             self,
-            teachers=[self.teachers[number]],
+            teachers=[] if self.told is not None else [self.teachers[number]],
+            told=None if self.told is None else self.told[number][None],
             columns=self.columns and [self.columns[number]],
             taught_classes=self.taught_classes and [self.taught_classes[number]],
         )

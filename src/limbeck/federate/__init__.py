@@ -1,21 +1,30 @@
-"""Federated learning: starting models, messages, aggregation and an in-process simulation."""
+"""Federated learning: starting models, strategies, messages, and the engines that carry them."""
 
 from limbeck.federate.client import Client
-from limbeck.federate.messages import Entry, Ledger, decode, encode
-from limbeck.federate.simulation import Round, run_fedavg
-from limbeck.federate.starts import STARTS, Consolidation, Start, Started, make_start
+from limbeck.federate.messages import Entry, Ledger, Message, decode, encode
+from limbeck.federate.plan import Plan, Privacy
+from limbeck.federate.run import Recipe, Server, federate
+from limbeck.federate.server import Round, Standing
+from limbeck.federate.simulation import Simulation
+from limbeck.federate.starts import STARTS, Distillation
+from limbeck.federate.strategies import STRATEGIES
 
 __all__ = [
     "STARTS",
+    "STRATEGIES",
     "Client",
-    "Consolidation",
+    "Distillation",
     "Entry",
     "Ledger",
+    "Message",
+    "Plan",
+    "Privacy",
+    "Recipe",
     "Round",
-    "Start",
-    "Started",
+    "Server",
+    "Simulation",
+    "Standing",
     "decode",
     "encode",
-    "make_start",
-    "run_fedavg",
+    "federate",
 ]

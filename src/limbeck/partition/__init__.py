@@ -4,14 +4,15 @@ Every strategy is a pure function of labels, parameters and seed; its arrays are
 sample.
 """
 
+from limbeck.partition.carving import carve_out
 from limbeck.partition.class_sets import classes, disjoint, overlapping
 from limbeck.partition.class_shares import dirichlet
 from limbeck.partition.client_mixes import client_dirichlet, mixed
 from limbeck.partition.description import Description, describe
 from limbeck.partition.exponential_tail import long_tail
 from limbeck.partition.index_file import load, save
+from limbeck.partition.purposes import Reserved, reserve, split_between_clients
 from limbeck.partition.record import Partition, split
-from limbeck.partition.reserve import carve_out
 from limbeck.partition.same_mix import quantity, uniform
 from limbeck.partition.sorted_shards import shards
 from limbeck.partition.strategies import STRATEGIES, Parameter, Strategy, check_parameters, title
@@ -21,6 +22,7 @@ __all__ = [
     "Description",
     "Parameter",
     "Partition",
+    "Reserved",
     "Strategy",
     "carve_out",
     "check_parameters",
@@ -34,9 +36,11 @@ __all__ = [
     "mixed",
     "overlapping",
     "quantity",
+    "reserve",
     "save",
     "shards",
     "split",
+    "split_between_clients",
     "title",
     "uniform",
 ]

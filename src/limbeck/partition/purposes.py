@@ -1,13 +1,15 @@
 """Which samples serve what: validation and proxy are set aside first, the rest is split between clients."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from limbeck.core.errors import require
 from limbeck.core.seeds import derive_seed
-from limbeck.partition import Partition, carve_out, split
-from limbeck.study.spec import DataPart, ScenarioPart
+from limbeck.partition.carving import carve_out
+from limbeck.partition.record import Partition, split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,30 +27,50 @@ class Reserved:
     rest: np.ndarray
 
 
-def reserve(part: DataPart, labels: np.ndarray) -> Reserved:
+def reserve(labels: np.ndarray, *, validation_samples: int, proxy_samples: int, seed: int) -> Reserved:
     """Set aside the validation and proxy samples, with the label mix of the whole.
+
+    Args:
+        labels: Class per sample.
+        validation_samples: How many serve to choose settings on.
+        proxy_samples: How many serve as the unlabelled proxy set.
+        seed: Decides which samples are set aside.
 
     Raises:
         InputError: When they leave nothing for the clients.
     """
-    wanted = part.validation_samples + part.proxy_samples
+    wanted = validation_samples + proxy_samples
     require(
         wanted < len(labels),
         "data.validation_samples + data.proxy_samples < training samples",
         f"{wanted} of {len(labels)}",
         "Set aside fewer.",
     )
-    rest, validation = _carve(
-        np.arange(len(labels)), labels, part.validation_samples, part.seed, "validation"
-    )
-    rest, proxy = _carve(rest, labels, part.proxy_samples, part.seed, "proxy")
+    rest, validation = _carve(np.arange(len(labels)), labels, validation_samples, seed, "validation")
+    rest, proxy = _carve(rest, labels, proxy_samples, seed, "proxy")
     return Reserved(validation=validation, proxy=proxy, rest=rest)
 
 
 def split_between_clients(
-    reserved: Reserved, labels: np.ndarray, scenario: ScenarioPart, *, train_samples: int | None, seed: int
+    reserved: Reserved,
+    labels: np.ndarray,
+    strategy: str,
+    *,
+    num_clients: int,
+    parameters: Mapping[str, Any],
+    train_samples: int | None,
+    seed: int,
 ) -> Partition:
-    """The scenario's partition of `train_samples` of the remaining samples, as indices into the training set.
+    """A partition of `train_samples` of the remaining samples, as indices into the training set.
+
+    Args:
+        reserved: Says which samples are left.
+        labels: Class per sample of the training set.
+        strategy: How to split.
+        num_clients: Between how many.
+        parameters: The strategy's.
+        train_samples: How many to split, None for all that are left.
+        seed: Decides which samples, and how they are split.
 
     Raises:
         InputError: When there are not that many samples, or the strategy cannot split them.
@@ -62,9 +84,7 @@ def split_between_clients(
             "Lower it, or leave it out to use all.",
         )
         _, pool = _carve(pool, labels, train_samples, seed, "clients")
-    local = split(
-        labels[pool], scenario.strategy, num_clients=scenario.num_clients, seed=seed, **scenario.parameters
-    )
+    local = split(labels[pool], strategy, num_clients=num_clients, seed=seed, **parameters)
     return replace(local, indices=tuple(pool[indices] for indices in local.indices))
 
 

@@ -20,6 +20,7 @@ from limbeck.report.palette import (
     fade,
     pick_class_colours,
     pick_mark,
+    pick_marks_in_order,
 )
 from limbeck.report.wording import (
     TECHNIQUE_LABELS,
@@ -45,6 +46,7 @@ __all__ = [
 ]
 
 MAX_LEGEND_CLASSES = 20
+BAND_OPACITY = 0.14
 PAIRED_MARKS = {
     "worth": ("over the best untuned technique", TECHNIQUE_MARKS["tuned-kd"].colour),
     "over_finetune": ("over finetune alone", TECHNIQUE_MARKS["finetune"].colour),
@@ -111,27 +113,43 @@ def draw_tuning_worth(worth: pl.DataFrame, labels: Sequence[str], *, title: str 
 
 
 def draw_federated(
-    curves: pl.DataFrame, *, title: str = "", targets: Sequence[float] = (), limits: Interval | None = None
+    curves: pl.DataFrame,
+    *,
+    title: str = "",
+    targets: Sequence[float] = (),
+    limits: Interval | None = None,
+    strategies: Mapping[str, str] | None = None,
 ) -> go.Figure:
     """The global model's accuracy by round for each start: the mean, in a band of one deviation over seeds.
 
     Every trace carries in ``meta`` its x values for the axes ``rounds``, ``bytes`` (MB), ``seconds`` and the
-    last two with the cost of the start, between which the page switches.
+    last two with the cost of the start, between which the page switches. With several strategies it also
+    carries its strategy and start and how it is drawn among the starts of one strategy and among the
+    strategies from one start; those of the first strategy are shown.
 
     Args:
         curves: Rows of `federated_curves` of one scenario and architecture.
         title: Drawn above the figure.
         targets: Accuracies in [0, 1], drawn as faint lines.
         limits: The ends of the accuracy axis in percent.
+        strategies: Names for a reader of all strategies of the study, in its order; None for those drawn.
     """
     figure = new_figure(title, height=330)
-    starts = list(dict.fromkeys(curves["start"].to_list()))
-    for start in starts:
-        rows = curves.filter(pl.col("start") == start).sort("round")
-        mark = pick_mark(start, START_MARKS)
-        if rows["accuracy_sd"].null_count() < rows.height:
-            figure.add_trace(_band(rows, start, mark))
-        figure.add_trace(_curve(rows, start, mark))
+    names = strategies or {name: name for name in dict.fromkeys(curves["federated_strategy"].to_list())}
+    marks = pick_marks_in_order(list(names))
+    for (strategy, start), rows in curves.group_by("federated_strategy", "start", maintain_order=True):
+        label = label_start(start) if len(names) == 1 else f"{label_start(start)}, {names[strategy]}"
+        looks = {"start": pick_mark(start, START_MARKS), "strategy": marks[strategy]}
+        switch = {"strategy": strategy, "start": start, "looks": _describe_looks(looks)}
+        figure.add_traces(
+            _draw_curve(
+                rows.sort("round"),
+                label,
+                looks["start"],
+                meta=switch if len(names) > 1 else {},
+                is_shown=strategy == next(iter(names)),
+            )
+        )
     for target in targets:
         figure.add_hline(y=100 * target, line={"width": 1, "dash": "dot", "color": INK}, opacity=0.6)
     figure.update_xaxes(title_text="communication rounds", zeroline=False, rangemode="tozero")
@@ -269,10 +287,27 @@ def _axes_values(rows: pl.DataFrame) -> dict[str, list[float]]:
     }
 
 
-def _curve(rows: pl.DataFrame, start: str, mark: Mark) -> go.Scatter:
+def _describe_looks(looks: Mapping[str, Mark]) -> dict[str, dict[str, str]]:
+    """How ``templates/plots.js`` colours a curve by its start and by its strategy."""
+    return {
+        name: {"line": mark.colour, "dash": mark.dash, "fill": fade(mark.colour, BAND_OPACITY)}
+        for name, mark in looks.items()
+    }
+
+
+def _draw_curve(
+    rows: pl.DataFrame, label: str, mark: Mark, *, meta: Mapping[str, Any], is_shown: bool
+) -> list[go.Scatter]:
+    """The mean, and behind it the band of one deviation where there are several seeds."""
+    has_band = rows["accuracy_sd"].null_count() < rows.height
+    traces = [*([_band(rows, label, mark, meta)] if has_band else []), _curve(rows, label, mark, meta)]
+    return traces if is_shown else [trace.update(visible=False) for trace in traces]
+
+
+def _curve(rows: pl.DataFrame, label: str, mark: Mark, meta: Mapping[str, Any]) -> go.Scatter:
     axes = _axes_values(rows)
     hovers = [
-        f"{escape_markup(label_start(start))} · round {row['round']}"
+        f"{escape_markup(label)} · round {row['round']}"
         f"<br>{text_percent(row['accuracy_mean'])}"
         + (f" ± {100 * row['accuracy_sd']:.1f}" if row["accuracy_sd"] is not None else "")
         + f"<br>{text_bytes(row['bytes'])}, {text_seconds(row['seconds'])}"
@@ -282,17 +317,18 @@ def _curve(rows: pl.DataFrame, start: str, mark: Mark) -> go.Scatter:
     return go.Scatter(
         x=axes["rounds"],
         y=[100 * accuracy for accuracy in rows["accuracy_mean"]],
-        mode="lines",
-        name=label_start(start),
+        mode="lines" if rows.height > 1 else "lines+markers",
+        name=label,
         line={"color": mark.colour, "width": 2.4, "dash": mark.dash},
         customdata=hovers,
         hovertemplate="%{customdata}<extra></extra>",
-        meta={"axes": axes},
-        legendgroup=start,
+        meta={"axes": axes, **meta},
+        legendgroup=label,
+        cliponaxis=None if rows.height > 1 else False,
     )
 
 
-def _band(rows: pl.DataFrame, start: str, mark: Mark) -> go.Scatter:
+def _band(rows: pl.DataFrame, label: str, mark: Mark, meta: Mapping[str, Any]) -> go.Scatter:
     axes = {name: values + values[::-1] for name, values in _axes_values(rows).items()}
     spread = rows["accuracy_sd"].fill_null(0.0)
     upper = (100 * (rows["accuracy_mean"] + spread)).to_list()
@@ -303,11 +339,11 @@ def _band(rows: pl.DataFrame, start: str, mark: Mark) -> go.Scatter:
         mode="lines",
         line={"width": 0},
         fill="toself",
-        fillcolor=fade(mark.colour, 0.14),
+        fillcolor=fade(mark.colour, BAND_OPACITY),
         hoverinfo="skip",
         showlegend=False,
-        meta={"axes": axes},
-        legendgroup=start,
+        meta={"axes": axes, **meta},
+        legendgroup=label,
     )
 
 

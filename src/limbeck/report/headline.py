@@ -12,8 +12,10 @@ from limbeck.report.inputs import Study
 from limbeck.report.rounds import (
     NAIVE_STARTS,
     SCRATCH,
+    STRATEGY,
     rounds_saved,
     rounds_to_target,
+    strategies_saved,
     summarise_rounds,
 )
 from limbeck.report.wording import (
@@ -36,11 +38,11 @@ class Tile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StartSaving:
-    """What one start saved over all comparable (scenario, target) pairs, against one kind of reference.
+class Saving:
+    """What was saved over all comparable scenarios, targets, strategies and starts.
 
     Attributes:
-        percent: Rounds saved, as a percentage of the reference's rounds, both summed over the pairs.
+        percent: Rounds saved, as a percentage of the reference's rounds, both summed.
         num_better: Pairs in which it needed fewer rounds.
         num_pairs: Comparable pairs: at least one of the two reached the target in every seed.
         is_bound: Whether some pair is a bound rather than exact.
@@ -63,6 +65,7 @@ def write_headline(study: Study) -> list[str]:
             describe_worth(study),
             describe_forgetting(study),
             *describe_starts(study),
+            *describe_strategies(study),
         )
         if sentence
     ]
@@ -195,85 +198,100 @@ def describe_forgetting(study: Study) -> str:
 
 
 def describe_starts(study: Study) -> list[str]:
-    """One sentence for each distilled start: rounds saved against scratch and the best naive warm start."""
+    """One sentence for each start that does more: rounds saved against scratch and the best naive one."""
     rounds = rounds_to_target(study.federation, study.about["targets"])
     saved = rounds_saved(rounds)
+    goal = "pair" if len(study.strategies) < 2 else "combination"
     starts = [start for start in _starts(rounds) if start != SCRATCH and start not in NAIVE_STARTS]
-    return [sentence for start in starts if (sentence := _describe_start(start, rounds, saved))]
+    return [sentence for start in starts if (sentence := _describe_start(start, rounds, saved, goal))]
 
 
-def measure_saving(saved: pl.DataFrame, start: str, reference: str) -> StartSaving:
-    """What `start` saved in all against ``scratch`` or ``naive``, over the pairs that can be compared.
+def describe_strategies(study: Study) -> list[str]:
+    """One sentence for each strategy but the first: rounds saved against that one from the same starts."""
+    rounds = rounds_to_target(study.federation, study.about["targets"])
+    saved, (first, *others) = strategies_saved(rounds), study.strategies or [""]
+    reference = f"with {study.label_strategy(first)} from the same start"
+    clauses = {
+        strategy: _saving_clause(
+            measure_saving(saved.filter(pl.col(STRATEGY) == strategy), "first"), reference, "combination"
+        )
+        for strategy in others
+    }
+    return [
+        f"With {study.label_strategy(strategy)}, federated learning took {clause}."
+        for strategy, clause in clauses.items()
+        if clause
+    ]
+
+
+def measure_saving(saved: pl.DataFrame, reference: str) -> Saving:
+    """What was saved in all against one reference, over the goals that can be compared.
 
     Args:
-        saved: What `rounds_saved` returned.
-        start: The start to judge.
-        reference: ``scratch`` or ``naive``.
+        saved: Rows of `rounds_saved` or `strategies_saved` of what is to be judged.
+        reference: ``scratch``, ``naive`` or ``first``.
     """
-    rows = saved.filter(
-        (pl.col("start") == start)
-        & pl.col(f"{reference}_bound").is_not_null()
-        & (pl.col(f"{reference}_bound") != "unknown")
-    )
+    bound = pl.col(f"{reference}_bound")
+    rows = saved.filter(bound.is_not_null() & (bound != "unknown"))
     total, won = _total(rows, f"{reference}_rounds"), _total(rows, f"{reference}_saved")
-    return StartSaving(
+    return Saving(
         percent=100 * won / total if total > 0 else None,
         num_better=rows.filter(pl.col(f"{reference}_saved") > 0).height,
         num_pairs=rows.height,
-        is_bound=rows.filter(pl.col(f"{reference}_bound") != "exact").height > 0,
+        is_bound=rows.filter(bound != "exact").height > 0,
     )
 
 
-def _describe_start(start: str, rounds: pl.DataFrame, saved: pl.DataFrame) -> str:
-    scratch = measure_saving(saved, start, "scratch")
-    naive = measure_saving(saved, start, "naive")
+def _describe_start(start: str, rounds: pl.DataFrame, saved: pl.DataFrame, goal: str) -> str:
+    own = saved.filter(pl.col("start") == start)
+    scratch, naive = measure_saving(own, "scratch"), measure_saving(own, "naive")
     clauses = [
         clause
         for clause in (
-            _saving_clause(scratch, "from scratch"),
-            _saving_clause(naive, "from the best naive warm start"),
+            _saving_clause(scratch, "from scratch", goal),
+            _saving_clause(naive, "from the best naive warm start", goal),
         )
         if clause
     ]
     if not clauses:
         return ""
-    num_pairs = saved.filter(pl.col("start") == start).height
-    left_out = num_pairs - max(scratch.num_pairs, naive.num_pairs)
+    left_out = own.height - max(scratch.num_pairs, naive.num_pairs)
     note = (
-        f" {text_count(left_out, 'pair')} left out: on both sides some seed never got there."
+        f" {text_count(left_out, goal)} left out: on both sides some seed never got there."
         if left_out
         else ""
     )
     return (
         f"Starting from {label_start(start)}, federated learning took {' and '.join(clauses)}.{note}"
-        f"{_naive_verdict(scratch, naive)}{_cost_clause(start, rounds)}"
+        f"{_naive_verdict(scratch, naive, goal)}{_cost_clause(start, rounds)}"
     )
 
 
-def _saving_clause(saving: StartSaving, reference: str) -> str:
+def _saving_clause(saving: Saving, reference: str, goal: str) -> str:
     if saving.num_pairs == 0 or saving.percent is None:
         return ""
     direction = "fewer" if saving.percent >= 0 else "more"
     about = "about " if saving.is_bound else ""
     percent = text_percent(abs(saving.percent) / 100, 0)
+    noun = "scenario-target pair" if goal == "pair" else goal
     return (
         f"{about}{percent} {direction} rounds to its targets than {reference} "
-        f"(fewer in {saving.num_better} of {text_count(saving.num_pairs, 'scenario-target pair')})"
+        f"(fewer in {saving.num_better} of {text_count(saving.num_pairs, noun)})"
     )
 
 
-def _naive_verdict(scratch: StartSaving, naive: StartSaving) -> str:
-    """The warning that a naive warm start does as well, when it does in at least half of the pairs."""
-    if naive.num_pairs == 0 or naive.num_better > naive.num_pairs / 2:
+def _naive_verdict(scratch: Saving, naive: Saving, goal: str) -> str:
+    """The warning that a naive warm start does as well, when it does in more than half of the pairs."""
+    if naive.num_pairs == 0 or naive.num_better >= naive.num_pairs / 2:
         return ""
     if scratch.percent is None or scratch.percent <= 0:
         return ""
-    return " In most pairs a naive warm start does as well or better: distillation is not what saves them."
+    return f" In most {goal}s a naive warm start does as well or better: distillation is not what saves them."
 
 
 def _cost_clause(start: str, rounds: pl.DataFrame) -> str:
     """Seconds with the start's own cost against scratch, over the runs in which both reached the target."""
-    keys = ["scenario", "arch", "seed", "target"]
+    keys = ["scenario", "arch", STRATEGY, "seed", "target"]
     reached = rounds.filter(pl.col("reached"))
     pairs = reached.filter(pl.col("start") == start).join(
         reached.filter(pl.col("start") == SCRATCH).select(*keys, pl.col("seconds").alias("_scratch")), on=keys
@@ -293,12 +311,14 @@ def _start_tile(study: Study) -> list[Tile]:
     saved = rounds_saved(rounds)
     counted = summarise_rounds(rounds)
     distilled = [start for start in _starts(counted) if start != SCRATCH and start not in NAIVE_STARTS]
-    savings = {start: measure_saving(saved, start, "scratch") for start in distilled}
+    savings = {
+        start: measure_saving(saved.filter(pl.col("start") == start), "scratch") for start in distilled
+    }
     percents = {start: saving.percent for start, saving in savings.items() if saving.percent is not None}
     if not percents:
         return []
     best = max(percents, key=lambda start: percents[start])
-    naive = measure_saving(saved, best, "naive").percent
+    naive = measure_saving(saved.filter(pl.col("start") == best), "naive").percent
     beside = "" if naive is None else f" ({text_signed(-naive, 0)} % against the best naive start)"
     return [
         Tile(

@@ -1,7 +1,7 @@
 """A study's folder as values: read once, checked, put into reading order."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ GRID_SCHEMA: dict[str, pl.DataType] = {
 FEDERATION_SCHEMA: dict[str, pl.DataType] = {
     **dict.fromkeys(("run_id", "scenario", "strategy", "parameters", "partition_hash"), TEXT),
     **dict.fromkeys(("seed", "num_clients"), WHOLE),
-    **dict.fromkeys(("arch", "start"), TEXT),
+    **dict.fromkeys(("arch", "start", "federated_strategy"), TEXT),
     "round": WHOLE,
     **dict.fromkeys(("accuracy", "bytes_sent", "seconds"), REAL),
     **dict.fromkeys(("start_bytes", "start_seconds", "pretrain_seconds"), REAL),
@@ -75,6 +75,17 @@ class Study:
         labels = {entry["scenario"]: str(entry["label"]) for entry in self.about["scenarios"]}
         return labels.get(scenario, scenario)
 
+    @property
+    def strategies(self) -> list[str]:
+        """The federated strategies that rows are there of, in the order of the study."""
+        known = tuple(entry["federated_strategy"] for entry in list_strategies(self.about))
+        return order_known(self.federation["federated_strategy"].to_list(), known)
+
+    def label_strategy(self, strategy: str) -> str:
+        """The federated strategy's name for a reader; its own name when the study does not list it."""
+        labels = {entry["federated_strategy"]: str(entry["label"]) for entry in list_strategies(self.about)}
+        return labels.get(strategy, strategy)
+
 
 def read_study(folder: Path) -> Study:
     """The study stored in `folder`, with its tables in reading order.
@@ -85,13 +96,33 @@ def read_study(folder: Path) -> Study:
     about = read_about(folder)
     results = read_table(folder, "results.parquet", RESULTS_SCHEMA)
     grid = read_table(folder, "grid.parquet", GRID_SCHEMA)
-    federation = read_table(folder, "federation.parquet", FEDERATION_SCHEMA)
+    federation = read_table(folder, "federation.parquet", FEDERATION_SCHEMA, complete_fn=complete_federation)
+    strategies = tuple(entry["federated_strategy"] for entry in list_strategies(about))
     return Study(
         about=about,
-        results=order_rows(results, about, "technique", tuple(TECHNIQUE_LABELS)),
-        grid=order_rows(grid, about, "transfer_set", ("student", "teacher", "proxy")),
-        federation=order_rows(federation, about, "start", tuple(START_LABELS)),
+        results=order_rows(results, about, {"technique": tuple(TECHNIQUE_LABELS)}),
+        grid=order_rows(grid, about, {"transfer_set": ("student", "teacher", "proxy")}),
+        federation=order_rows(
+            federation, about, {"federated_strategy": strategies, "start": tuple(START_LABELS)}
+        ),
     )
+
+
+def complete_federation(frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows of ``federation.parquet`` as they are written now.
+
+    A file from before strategies could be chosen is of federated averaging, and names the seconds of the
+    clients' pre-training in the rows of scratch too, which does without it.
+    """
+    if "federated_strategy" in frame.columns:
+        return frame
+    seconds = pl.when(pl.col("start") == "scratch").then(0.0).otherwise(pl.col("pretrain_seconds"))
+    return frame.with_columns(pl.lit("fedavg").alias("federated_strategy"), seconds.alias("pretrain_seconds"))
+
+
+def list_strategies(about: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The federated strategies that ``study.json`` lists; none in a file from before they could be chosen."""
+    return about.get("strategies", [])
 
 
 def read_about(folder: Path) -> dict[str, Any]:
@@ -124,15 +155,27 @@ def list_absent_keys(about: Any) -> list[str]:
     return absent
 
 
-def read_table(folder: Path, name: str, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+def read_table(
+    folder: Path,
+    name: str,
+    schema: Mapping[str, pl.DataType],
+    *,
+    complete_fn: Callable[[pl.DataFrame], pl.DataFrame] = lambda frame: frame,
+) -> pl.DataFrame:
     """The columns of `schema` from one parquet file, cast to its types.
+
+    Args:
+        folder: Where the file lies.
+        name: Its name.
+        schema: The columns.
+        complete_fn: What is made of a file before its columns are looked for.
 
     Raises:
         InputError: When the file is missing, is not parquet, lacks a column or holds another type.
     """
     path = require_file(folder, name)
     try:
-        frame = pl.read_parquet(path)
+        frame = complete_fn(pl.read_parquet(path))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise damaged(path, str(error)) from error
     absent = [column for column in schema if column not in frame.columns]
@@ -169,18 +212,14 @@ def damaged(path: Path, reason: str) -> InputError:
 
 
 def order_rows(
-    frame: pl.DataFrame, about: Mapping[str, Any], column: str, known: tuple[str, ...]
+    frame: pl.DataFrame, about: Mapping[str, Any], columns: Mapping[str, tuple[str, ...]]
 ) -> pl.DataFrame:
-    """`frame` in reading order: scenarios as the study lists them, then `column` by `known`, then seeds."""
+    """`frame` in reading order: scenarios as the study lists them, each column by its names, then seeds."""
     scenarios = tuple(dict.fromkeys(entry["scenario"] for entry in about["scenarios"]))
-    return (
-        frame.with_columns(
-            rank_names(frame, "scenario", scenarios).alias("_scenario"),
-            rank_names(frame, column, known).alias("_column"),
-        )
-        .sort("_scenario", "_column", "seed", maintain_order=True)
-        .drop("_scenario", "_column")
-    )
+    ranks = {"scenario": scenarios, **columns}
+    places = [rank_names(frame, column, known).alias(f"_{column}") for column, known in ranks.items()]
+    names = [place.name for place in places]
+    return frame.with_columns(places).sort(*names, "seed", maintain_order=True).drop(names)
 
 
 def rank_names(frame: pl.DataFrame, column: str, known: tuple[str, ...]) -> pl.Series:

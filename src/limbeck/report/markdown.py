@@ -5,7 +5,13 @@ from pathlib import Path
 
 from limbeck.report.headline import write_headline
 from limbeck.report.inputs import read_study
-from limbeck.report.tables import Table, tabulate_rounds, tabulate_techniques, tabulate_worth
+from limbeck.report.tables import (
+    Table,
+    tabulate_rounds,
+    tabulate_savings,
+    tabulate_techniques,
+    tabulate_worth,
+)
 
 SPECIAL = str.maketrans({"|": "\\|", "<": "&lt;", ">": "&gt;", "\n": " "})
 
@@ -26,6 +32,8 @@ def summary_markdown(folder: Path) -> str:
     tables = []
     if study.results.height:
         tables += [tabulate_techniques(study), tabulate_worth(study)]
+    if len(study.strategies) > 1:
+        tables.append(tabulate_savings(study))
     if study.federation.height:
         tables += [tabulate_rounds(study, target) for target in study.about["targets"]]
     return join_markdown(write_headline(study), tables)

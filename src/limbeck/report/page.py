@@ -10,10 +10,12 @@ from limbeck.core.files import write_text
 from limbeck.report.cases import list_cases
 from limbeck.report.embed import render
 from limbeck.report.headline import write_headline, write_tiles
-from limbeck.report.inputs import Study, read_study
+from limbeck.report.inputs import Study, list_strategies, read_study
 from limbeck.report.pictures import (
     key_classes,
     key_starts,
+    key_strategies,
+    list_views,
     picture_class_changes,
     picture_curves,
     picture_partitions,
@@ -21,16 +23,18 @@ from limbeck.report.pictures import (
     picture_techniques,
     picture_worth,
 )
+from limbeck.report.rounds import NAIVE_STARTS, SCRATCH
 from limbeck.report.tables import (
     Table,
     tabulate_details,
     tabulate_forgetting,
     tabulate_rounds,
+    tabulate_savings,
     tabulate_techniques,
     tabulate_worth,
 )
 from limbeck.report.traces import trace_federation, trace_grid, trace_transfers
-from limbeck.report.wording import text_moment, text_seconds
+from limbeck.report.wording import label_start, text_moment, text_seconds
 
 REPORT_FILE = "report.html"
 
@@ -88,6 +92,16 @@ def describe_page(study: Study) -> dict[str, Any]:
         "class_pictures": picture_class_changes(study, cases),
         "curves": picture_curves(study),
         "start_keys": key_starts(study.federation),
+        "starts": [
+            (label_start(entry["start"]), entry["summary"])
+            for entry in study.about.get("starts", [])
+            if entry["start"] not in (SCRATCH, *NAIVE_STARTS)
+        ],
+        "strategy_keys": key_strategies(study),
+        "views": list_views(study),
+        "strategies": list_strategies(study.about) if len(study.strategies) > 1 else [],
+        "stops_at_target": bool((study.about["spec"].get("federated") or {}).get("stop_at_target")),
+        "savings": tabulate_savings(study) if len(study.strategies) > 1 else None,
         "goals": [tabulate_rounds(study, target) for target in study.about["targets"]]
         if has_federation
         else [],

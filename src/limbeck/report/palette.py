@@ -31,6 +31,9 @@ START_MARKS: Mapping[str, Mark] = {
     "weight-average": Mark(colour="#D08700", symbol="square", dash="dashdot"),
     "hub": Mark(colour="#1668B8", symbol="diamond"),
     "chain": Mark(colour="#C4639B", symbol="circle"),
+    "mesh": Mark(colour="#B5533C", symbol="star"),
+    "mesh-refit": Mark(colour="#8A6BBE", symbol="x"),
+    "refit": Mark(colour="#6B8E23", symbol="hexagon", dash="dash"),
     "ensemble": Mark(colour="#3F9FDB", symbol="cross", dash="longdash"),
 }
 SPARE_MARKS = (
@@ -38,6 +41,12 @@ SPARE_MARKS = (
     Mark(colour="#6B8E23", symbol="hexagon"),
     Mark(colour="#8A6BBE", symbol="x"),
     Mark(colour="#8C6D46", symbol="pentagon"),
+)
+ORDERED_MARKS = (
+    *START_MARKS.values(),
+    Mark(colour="#8C6D46", symbol="pentagon", dash="dashdot"),
+    Mark(colour="#5E8C8A", symbol="hourglass", dash="dot"),
+    Mark(colour="#C05A7A", symbol="bowtie", dash="dash"),
 )
 CLASS_COLOURS = (
     "#1668B8",
@@ -58,6 +67,11 @@ GAIN_COLOUR = "40, 134, 214"
 def pick_mark(name: str, marks: Mapping[str, Mark]) -> Mark:
     """The mark of a technique or start; an unknown name always gets the same spare one."""
     return marks.get(name, SPARE_MARKS[sum(name.encode()) % len(SPARE_MARKS)])
+
+
+def pick_marks_in_order(names: Sequence[str]) -> dict[str, Mark]:
+    """A mark for each name by its place: distinct ones, repeated in order when there are more names."""
+    return {name: ORDERED_MARKS[place % len(ORDERED_MARKS)] for place, name in enumerate(names)}
 
 
 def pick_class_colours(num_classes: int) -> list[str]:

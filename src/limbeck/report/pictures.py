@@ -21,7 +21,7 @@ from limbeck.report.compute import (
 )
 from limbeck.report.embed import embed_figure
 from limbeck.report.inputs import Study
-from limbeck.report.palette import START_MARKS, pick_class_colours, pick_mark
+from limbeck.report.palette import START_MARKS, pick_class_colours, pick_mark, pick_marks_in_order
 from limbeck.report.rounds import SCRATCH, federated_curves
 from limbeck.report.wording import label_start
 
@@ -45,6 +45,15 @@ class Key:
     label: str
     colour: str
     dash: str = "solid"
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """A choice of curves: those of one strategy or of one start, its `kind`."""
+
+    kind: str
+    name: str
+    label: str
 
 
 def picture_partitions(study: Study) -> list[Picture]:
@@ -139,6 +148,7 @@ def picture_curves(study: Study) -> list[Picture]:
                 curves.filter((pl.col("scenario") == scenario) & (pl.col("arch") == arch)),
                 targets=study.about["targets"],
                 limits=limits,
+                strategies=name_strategies(study),
             ),
             name=f"federated-{number}",
             kind="federated",
@@ -155,6 +165,33 @@ def key_starts(federation: pl.DataFrame) -> list[Key]:
     return [
         Key(label=label_start(start), colour=mark.colour, dash=mark.dash) for start, mark in marks.items()
     ]
+
+
+def key_strategies(study: Study) -> list[Key]:
+    """The legend of the federated strategies; empty when there is only one."""
+    names = name_strategies(study)
+    marks = pick_marks_in_order(list(names))
+    keys = [Key(label=names[name], colour=mark.colour, dash=mark.dash) for name, mark in marks.items()]
+    return keys if len(keys) > 1 else []
+
+
+def list_views(study: Study) -> list[View]:
+    """What the federated curves can show: all starts by one strategy, or all strategies from one start."""
+    names = name_strategies(study)
+    if len(names) < 2:
+        return []
+    starts = dict.fromkeys(study.federation["start"].to_list())
+    by_strategy = [
+        View(kind="strategy", name=name, label=f"{label}, every start") for name, label in names.items()
+    ]
+    return by_strategy + [
+        View(kind="start", name=start, label=f"{label_start(start)}, every strategy") for start in starts
+    ]
+
+
+def name_strategies(study: Study) -> dict[str, str]:
+    """The federated strategies of a study with their names for a reader."""
+    return {strategy: study.label_strategy(strategy) for strategy in study.strategies}
 
 
 def key_classes(class_names: Sequence[str]) -> list[Key]:

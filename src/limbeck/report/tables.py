@@ -15,7 +15,16 @@ from limbeck.report.compute import (
     tuning_worth,
 )
 from limbeck.report.inputs import Study
-from limbeck.report.rounds import NAIVE_STARTS, SCRATCH, rounds_saved, rounds_to_target, summarise_rounds
+from limbeck.report.rounds import (
+    GOAL,
+    NAIVE_STARTS,
+    SCRATCH,
+    STRATEGY,
+    rounds_saved,
+    rounds_to_target,
+    summarise_rounds,
+    total_savings,
+)
 from limbeck.report.wording import (
     ABSENT,
     TECHNIQUE_LABELS,
@@ -177,12 +186,13 @@ def tabulate_rounds(study: Study, target: float) -> Table:
     """Rounds, bytes and time to one target by scenario and start, without and with the start's own cost."""
     rounds = rounds_to_target(study.federation, [target])
     saved = rounds_saved(rounds)
-    keys = ["scenario", "arch", "start", "target"]
-    table = summarise_rounds(rounds).join(saved, on=keys, how="left", maintain_order="left")
-    has_archs = table["arch"].n_unique() > 1
+    table = summarise_rounds(rounds).join(saved, on=list(GOAL), how="left", maintain_order="left")
+    has_archs, has_strategies = table["arch"].n_unique() > 1, len(study.strategies) > 1
     rows = [
         (
-            study.label_scenario(row["scenario"]) + (f", {row['arch']}" if has_archs else ""),
+            study.label_scenario(row["scenario"])
+            + (f", {row['arch']}" if has_archs else "")
+            + (f" · {study.label_strategy(row[STRATEGY])}" if has_strategies else ""),
             label_start(row["start"]),
             f"{row['reached']} of {row['seeds']}",
             _text_median(row),
@@ -194,7 +204,8 @@ def tabulate_rounds(study: Study, target: float) -> Table:
     ]
     return Table(
         caption=f"Until the global model reaches {text_percent(target, 0)} test accuracy: rounds, bytes and "
-        "time by scenario and start (means over seeds; the best naive start is marked *).",
+        f"time by scenario{', strategy' if has_strategies else ''} and start (means over seeds; the best "
+        "naive start is marked *).",
         columns=(
             "Scenario",
             "Start",
@@ -209,6 +220,37 @@ def tabulate_rounds(study: Study, target: float) -> Table:
             "Rounds saved vs best naive",
         ),
         rows=tuple(_mark_naive(rows, table)),
+        num_labels=2,
+        is_grouped=True,
+    )
+
+
+def tabulate_savings(study: Study) -> Table:
+    """What each start saved in all with each strategy, and each strategy against the first."""
+    table = total_savings(rounds_to_target(study.federation, study.about["targets"]))
+    first = study.label_strategy(study.strategies[0]) if study.strategies else ""
+    rows = [
+        (
+            study.label_strategy(row[STRATEGY]),
+            label_start(row["start"]),
+            *_saving_texts(row, "scratch", is_reference=row["start"] == SCRATCH),
+            *_saving_texts(row, "naive", is_reference=False),
+            *_saving_texts(row, "first", is_reference=row[STRATEGY] == study.strategies[0]),
+        )
+        for row in table.iter_rows(named=True)
+    ]
+    against = ("scratch", "best naive start", first)
+    return Table(
+        caption="Rounds to the targets saved in all: in percent of the rounds of what is compared with, ± "
+        "the standard deviation over seeds; and in how many of the scenarios and targets fewer were needed. "
+        "Starts are compared within a strategy, strategies from the same start. ≈ marks a number in which "
+        "some saving is only a bound, because a seed never reached its target.",
+        columns=(
+            "Strategy",
+            "Start",
+            *(column for name in against for column in (f"Saved vs {name}, %", "Fewer in")),
+        ),
+        rows=tuple(rows),
         num_labels=2,
         is_grouped=True,
     )
@@ -304,6 +346,15 @@ def _text_saved(row: dict, name: str, *, is_reference: bool) -> str:
     percent = row[f"{name}_saved_percent"]
     share = "" if percent is None else f" ({text_signed(percent, 0)}\N{NARROW NO-BREAK SPACE}%)"
     return f"{sign}{text_signed(row[f'{name}_saved'], 1)}{share}"
+
+
+def _saving_texts(row: dict, name: str, *, is_reference: bool) -> tuple[str, str]:
+    percent, sd = row[f"{name}_percent"], row[f"{name}_sd"]
+    if is_reference or percent is None:
+        return ABSENT, ABSENT
+    bound = "≈\N{NARROW NO-BREAK SPACE}" if row[f"{name}_bounded"] else ""
+    spread = "" if sd is None else f" ± {sd:.0f}"
+    return f"{bound}{text_signed(percent, 0)}{spread}", f"{row[f'{name}_better']} of {row[f'{name}_goals']}"
 
 
 def _mark_naive(rows: Sequence[tuple[str, ...]], table: pl.DataFrame) -> list[tuple[str, ...]]:

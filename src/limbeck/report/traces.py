@@ -3,6 +3,7 @@
 import polars as pl
 
 from limbeck.report.inputs import Study
+from limbeck.report.rounds import STRATEGY
 from limbeck.report.tables import Table
 from limbeck.report.wording import (
     ABSENT,
@@ -83,9 +84,13 @@ def trace_grid(study: Study, scenario: str) -> Table:
 
 
 def trace_federation(study: Study, scenario: str) -> Table:
-    """Every federated run of one scenario with its run id: its first and last accuracy and its cost."""
+    """Every federated run of one scenario with its run id: its first and last accuracy and its cost.
+
+    The strategy has a column where the study has several.
+    """
+    has_strategies = len(study.strategies) > 1
     frame = study.federation.filter(pl.col("scenario") == scenario).sort("round", maintain_order=True)
-    ends = frame.group_by("run_id", "arch", "start", "seed", maintain_order=True).agg(
+    ends = frame.group_by("run_id", "arch", STRATEGY, "start", "seed", maintain_order=True).agg(
         pl.col("accuracy").first().alias("first"),
         pl.col("accuracy", "round", "bytes_sent", "seconds").last(),
         pl.col("start_bytes", "start_seconds", "pretrain_seconds").first(),
@@ -93,6 +98,7 @@ def trace_federation(study: Study, scenario: str) -> Table:
     rows = [
         (
             row["run_id"],
+            *([study.label_strategy(row[STRATEGY])] if has_strategies else []),
             label_start(row["start"]),
             row["arch"],
             str(row["seed"]),
@@ -111,6 +117,7 @@ def trace_federation(study: Study, scenario: str) -> Table:
         caption="Every federated run with its run id.",
         columns=(
             "Run",
+            *(["Strategy"] if has_strategies else []),
             "Start",
             "Architecture",
             "Seed",
@@ -124,5 +131,5 @@ def trace_federation(study: Study, scenario: str) -> Table:
             "Pre-training",
         ),
         rows=tuple(rows),
-        num_labels=3,
+        num_labels=3 + has_strategies,
     )

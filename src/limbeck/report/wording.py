@@ -32,8 +32,11 @@ START_LABELS = {
     "scratch": "scratch",
     "best-client": "best client",
     "weight-average": "weight average",
+    "refit": "refit",
     "hub": "hub",
     "chain": "chain",
+    "mesh": "mesh",
+    "mesh-refit": "mesh and refit",
     "ensemble": "ensemble",
 }
 

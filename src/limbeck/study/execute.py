@@ -1,6 +1,7 @@
 """Doing one run: from its configuration, the data and the models of earlier runs to its result."""
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -25,10 +26,11 @@ from limbeck.engine import (
     predict,
     pretrain,
 )
-from limbeck.partition import Partition
+from limbeck.federate.client import OWN_MODEL, BuildFn, state_of
+from limbeck.federate.strategies import get_strategy
+from limbeck.partition import Partition, Reserved, split_between_clients
 from limbeck.study.plan import PartName, Run, settings_of, transfer_ids
 from limbeck.study.spec import ScenarioPart, StudySpec
-from limbeck.study.splits import Reserved, reserve, split_between_clients
 from limbeck.techniques import get_technique, make_settings
 
 MODELS_FOLDER = "models"
@@ -67,7 +69,7 @@ class Workbench:
 
     def __post_init__(self) -> None:
         self.normalization = measure_normalization(self.data.train)
-        self.reserved = reserve(self.spec.data, self.data.labels)
+        self.reserved = self.spec.data.reserve(self.data.labels)
         self.partition: Callable[[PartName, str, int], Partition] = lru_cache(8)(self._partition)
         self.evaluation_inputs: Callable[[], tuple[Inputs, Inputs]] = lru_cache(1)(self._evaluation_inputs)
         self.model: Callable[[str], nn.Module] = lru_cache(32)(self._model)
@@ -109,6 +111,15 @@ class Workbench:
         )
         return model.to(self.device)
 
+    def make_build_fn(self, seed: int) -> BuildFn:
+        """Makes new copies of the untrained model of an architecture."""
+        build_once = lru_cache(None)(lambda arch: self.new_model(arch, seed))
+        return lambda arch: copy.deepcopy(build_once(arch))
+
+    def test_samples(self) -> tuple[Inputs, Tensor]:
+        """Inputs as a model takes them and labels of the test samples, on the device."""
+        return self.evaluation_inputs()[1], self.data.test.labels.to(self.device)
+
     def _show(self, inputs: Inputs, ids: Tensor | None = None) -> Inputs:
         """Normalised inputs: uint8 images stay as they are and each batch is normalised when it is loaded."""
         if isinstance(inputs, Tensor) and inputs.dtype == torch.uint8:
@@ -126,7 +137,7 @@ class Workbench:
         return split_between_clients(
             self.reserved,
             self.data.labels,
-            scenarios[scenario_name],
+            **scenarios[scenario_name].split_arguments,
             train_samples=part.train_samples,
             seed=seed,
         )
@@ -259,40 +270,104 @@ def _measure(
 
 
 def _execute_federate(run: Run, bench: Workbench) -> dict[str, Any]:
-    config, part = run.config, bench.spec.federated
-    assert part is not None
+    config = run.config
+    clients = _make_clients(config, bench)
+    standings = federate.federate(
+        _make_recipe(config),
+        _make_server(config, bench),
+        federate.Simulation(clients, workers=1),
+        num_clients=len(clients),
+        ledger=federate.Ledger(),
+    )
+    standing = _run_until(standings, config["stop_at"])
+    return {
+        "rounds": [_describe_round(state) for state in standing.history],
+        "start_bytes": standing.start_bytes,
+        "start_seconds": standing.start_seconds,
+        "seconds": standing.start_seconds + standing.history[-1].seconds,
+    }
+
+
+def _run_until(standings: Iterator[federate.Standing], stop_at: float | None) -> federate.Standing:
+    """Where a federation stands at its end, or after the first round whose test accuracy is high enough."""
+    standing = next(standings)
+    while stop_at is None or standing.history[-1].accuracy < stop_at:
+        following = next(standings, None)
+        if following is None:
+            break
+        standing = following
+    return standing
+
+
+def _describe_round(state: federate.Round) -> dict[str, Any]:
+    """What a reader of the results uses of a round."""
+    return {
+        "number": state.number,
+        "accuracy": state.accuracy,
+        "validation_accuracy": state.validation_accuracy,
+        "bytes_sent": state.bytes_sent,
+        "seconds": state.seconds,
+        "rejected": len(state.rejected),
+    }
+
+
+def _make_recipe(config: dict[str, Any]) -> federate.Recipe:
+    """What the federation of a run does; its clients bring their models, so none is pre-trained."""
+    distil = config["distil"]
+    return federate.Recipe(
+        plan=federate.Plan(
+            rounds=config["rounds"],
+            local=Training(**config["local"]),
+            lr_decay=config["lr_decay"],
+            participation=config["participation"],
+            seed=config["seed"],
+        ),
+        start=config["start"],
+        distillation=None
+        if distil is None
+        else federate.Distillation(**{**distil, "training": Training(**distil["training"])}),
+        strategy=config["strategy"],
+        settings=config["settings"],
+    )
+
+
+def _make_server(config: dict[str, Any], bench: Workbench) -> federate.Server:
+    validation, test = bench.evaluation_inputs()
+    return federate.Server(
+        build_fn=bench.make_build_fn(_initial_seed(config, 0)),
+        validation_fn=lambda model: accuracy(predict(model, validation), bench.validation_labels),
+        test_fn=lambda model: accuracy(predict(model, test), bench.test_labels),
+        proxy=_find_proxy(config, bench),
+    )
+
+
+def _make_clients(config: dict[str, Any], bench: Workbench) -> dict[int, federate.Client]:
+    """The clients of a run; those it needs the models of have them.
+
+    Clients of a strategy without a global model measure their own models on the test samples, so that its
+    accuracy is of the same samples as that of any other strategy.
+    """
     partition = bench.partition("federated", config["scenario"], config["seed"])
-    clients = []
+    build_fn, proxy = bench.make_build_fn(_initial_seed(config, 0)), _find_proxy(config, bench)
+    held_out = None if get_strategy(config["strategy"]).has_global_model else bench.test_samples()
+    clients = {}
     for index, ids in enumerate(partition.indices):
         inputs, labels = bench.samples(ids)
-        clients.append(federate.Client(index=index, inputs=inputs, labels=labels))
-    consolidation = federate.Consolidation(
-        initial=bench.new_model(config["arch"], _initial_seed(config, 0)),
-        clients=clients,
-        models=[bench.model(client) for client in config["clients"]],
-        score_fn=lambda model: accuracy(
-            predict(model, bench.evaluation_inputs()[0]), bench.validation_labels
-        ),
-        technique=get_technique(part.distil.technique),
-        settings=part.distil.settings,
-        training=Training(**config["distil"]["training"]) if config["distil"] else part.distil.training,
-        seed=config["seed"],
-    )
-    ledger = federate.Ledger()
-    start = federate.make_start(config["start"], consolidation, ledger)
-    rounds = federate.run_fedavg(
-        start.model,
-        clients,
-        rounds=config["rounds"],
-        training=Training(**config["local"]),
-        accuracy_fn=lambda model: accuracy(predict(model, bench.evaluation_inputs()[1]), bench.test_labels),
-        ledger=ledger,
-        seed=config["seed"],
-    )
-    history = [asdict(state) for state in rounds]
-    return {
-        "rounds": history,
-        "start_bytes": start.bytes_sent,
-        "start_seconds": start.seconds,
-        "seconds": start.seconds + history[-1]["seconds"],
-    }
+        clients[index] = federate.Client(
+            index=index,
+            inputs=inputs,
+            labels=labels,
+            arch=config["arch"],
+            build_fn=build_fn,
+            num_classes=bench.data.num_classes,
+            held_out=held_out,
+            proxy=proxy,
+        )
+    for index, run_id in enumerate(config["clients"]):
+        clients[index].memory.write(OWN_MODEL, state_of(bench.model(run_id)), round_number=0)
+    return clients
+
+
+def _find_proxy(config: dict[str, Any], bench: Workbench) -> Inputs | None:
+    """The proxy set without its labels, None for a run that does not learn from it."""
+    return bench.samples(bench.reserved.proxy)[0] if config["proxy_samples"] else None

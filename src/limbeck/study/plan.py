@@ -1,5 +1,6 @@
 """The plan of a study: every run it takes, each known by the hash of its whole configuration."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
@@ -11,18 +12,18 @@ from limbeck.core.fingerprint import hash_config
 from limbeck.data import DataSet
 from limbeck.engine import Layout, Training
 from limbeck.federate import STARTS
-from limbeck.partition import Partition
+from limbeck.partition import Partition, Reserved, split_between_clients
 from limbeck.study.spec import (
     TUNED_KD,
     ArchitecturesPart,
     FederatedPart,
     ScenarioPart,
+    StrategyPart,
     StudySpec,
     TransferPart,
     TransferScenarioPart,
     TransferSet,
 )
-from limbeck.study.splits import Reserved, reserve, split_between_clients
 from limbeck.techniques import (
     AnySettings,
     MutualTechnique,
@@ -89,19 +90,21 @@ class TransferCell:
 
 @dataclass(frozen=True, kw_only=True)
 class FederatedCell:
-    """Federated learning from one start.
+    """Federated learning from one start by one strategy.
 
     Attributes:
         scenario: Its scenario.
         seed: The repetition.
         start: Name of the start.
-        client_runs: Ids of the runs that trained the clients' models.
+        strategy: How rounds are run.
+        client_runs: Ids of the runs that trained the clients' models; none where nobody uses them.
         run: Id of the run.
     """
 
     scenario: ScenarioPart
     seed: int
     start: str
+    strategy: StrategyPart
     client_runs: tuple[str, ...]
     run: str
 
@@ -136,7 +139,7 @@ def make_plan(spec: StudySpec, data: DataSet, layouts: Mapping[str, Layout] = Ma
     Raises:
         InputError: When the data cannot be split as the spec says.
     """
-    reserved = reserve(spec.data, data.labels)
+    reserved = spec.data.reserve(data.labels)
     planner = _Planner(spec=spec, data=data, reserved=reserved, layouts=layouts)
     transfer_cells = tuple(planner.plan_transfers(spec.transfer)) if spec.transfer else ()
     federated_cells = tuple(planner.plan_federated(spec.federated)) if spec.federated else ()
@@ -242,31 +245,51 @@ class _Planner:
                     self._add_pretrain(scenario, split_key, client, part.arch, part.pretrain)
                     for client in range(scenario.num_clients)
                 )
-                for start in part.starts:
-                    yield self._plan_start(part, scenario, split_key, clients, start)
+                for start, strategy in itertools.product(part.starts, part.strategies):
+                    if strategy.can_begin_from(start):
+                        yield self._plan_federation(part, scenario, split_key, clients, start, strategy)
 
-    def _plan_start(
+    def _plan_federation(
         self,
         part: FederatedPart,
         scenario: ScenarioPart,
         split_key: SplitKey,
         clients: tuple[str, ...],
         start: str,
+        strategy: StrategyPart,
     ) -> FederatedCell:
-        used_clients = clients if STARTS[start].needs_models else ()
+        needs_models = STARTS[start].needs_models or strategy.strategy.clients_need_models
+        needs_proxy = STARTS[start].needs_proxy or strategy.needs_proxy
+        used_clients = clients if needs_models else ()
         config = {
             **self._describe(scenario, split_key),
             "arch": part.arch,
             "start": start,
+            "strategy": strategy.name,
+            "settings": strategy.list_settings(),
             "clients": list(used_clients),
+            "proxy_samples": self.spec.data.proxy_samples if needs_proxy else 0,
             "rounds": part.rounds,
             "local": self._lay_out(part.local, part.arch),
+            "lr_decay": part.lr_decay,
+            "participation": part.participation,
+            "stop_at": part.stop_at,
             "distil": self._describe_distillation(part) if STARTS[start].is_distilled else None,
         }
+        return FederatedCell(
+            scenario=scenario,
+            seed=split_key[2],
+            start=start,
+            strategy=strategy,
+            client_runs=used_clients,
+            run=self._add("federate", config, used_clients, self._estimate_rounds(part, split_key)),
+        )
+
+    def _estimate_rounds(self, part: FederatedPart, split_key: SplitKey) -> float:
+        """The work of a federation's rounds in samples trained on."""
         num_samples = sum(map(len, self.partitions[split_key].indices))
-        cost = part.rounds * (part.local.epochs * num_samples + EVALUATION_COST * len(self.data.test))
-        run = self._add("federate", config, used_clients, cost)
-        return FederatedCell(scenario=scenario, seed=split_key[2], start=start, client_runs=clients, run=run)
+        trained = part.participation * part.local.epochs * num_samples
+        return part.rounds * (trained + EVALUATION_COST * self._num_evaluated())
 
     def _lay_out(self, training: Training, arch: str) -> dict[str, Any]:
         """A training by name, laid out for an architecture."""
@@ -274,15 +297,19 @@ class _Planner:
         return {**training.to_dict(), **({} if layout is None else asdict(layout))}
 
     def _describe_distillation(self, part: FederatedPart) -> dict[str, Any]:
-        content = part.distil.model_dump(mode="json")
-        return {**content, "training": self._lay_out(part.distil.training, part.arch)}
+        assert part.distil is not None
+        return {**part.distil.to_dict(), "training": self._lay_out(part.distil.training, part.arch)}
 
     def _split(
         self, part_name: PartName, scenario: ScenarioPart, train_samples: int | None, seed: int
     ) -> SplitKey:
         split_key = (part_name, scenario.name, seed)
         self.partitions[split_key] = split_between_clients(
-            self.reserved, self.data.labels, scenario, train_samples=train_samples, seed=seed
+            self.reserved,
+            self.data.labels,
+            **scenario.split_arguments,
+            train_samples=train_samples,
+            seed=seed,
         )
         return split_key
 

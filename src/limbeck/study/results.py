@@ -38,6 +38,7 @@ _MEASURES = {
     "forgetting": pl.Float64,
 }
 _FLIPS = {"positive_flips": pl.Int64, "negative_flips": pl.Int64}
+_ROUND_MEASURES = ("accuracy", "validation_accuracy", "rejected", "bytes_sent", "seconds")
 RESULTS_SCHEMA = {
     "run_id": pl.String,
     **_PLACE,
@@ -72,8 +73,12 @@ FEDERATION_SCHEMA = {
     **_SPLIT,
     "arch": pl.String,
     "start": pl.String,
+    "federated_strategy": pl.String,
+    "settings": pl.String,
     "round": pl.Int64,
     "accuracy": pl.Float64,
+    "validation_accuracy": pl.Float64,
+    "rejected": pl.Int64,
     "bytes_sent": pl.Int64,
     "seconds": pl.Float64,
     "start_bytes": pl.Int64,
@@ -169,6 +174,7 @@ def _round_rows(cell: FederatedCell, plan: Plan, results: Results) -> Iterable[d
     if cell.run not in results:
         return
     result = results[cell.run]
+    settings = json.dumps(cell.strategy.list_settings(), sort_keys=True)
     pretrain_seconds = sum(results[run]["seconds"] for run in cell.client_runs if run in results)
     for state in result["rounds"]:
         yield {
@@ -176,10 +182,10 @@ def _round_rows(cell: FederatedCell, plan: Plan, results: Results) -> Iterable[d
             **_place(cell),
             **_split(cell.scenario, plan.runs[cell.run].config["partition"]),
             "start": cell.start,
+            "federated_strategy": cell.strategy.label,
+            "settings": settings,
             "round": state["number"],
-            "accuracy": state["accuracy"],
-            "bytes_sent": state["bytes_sent"],
-            "seconds": state["seconds"],
+            **{name: state[name] for name in _ROUND_MEASURES},
             "start_bytes": result["start_bytes"],
             "start_seconds": result["start_seconds"],
             "pretrain_seconds": pretrain_seconds,

@@ -18,6 +18,7 @@ from limbeck.core.device import count_cores, pick_device
 from limbeck.core.errors import InputError, require
 from limbeck.core.files import explain_disk_errors, write_text
 from limbeck.data import DataSet
+from limbeck.federate import STARTS
 from limbeck.partition import describe, title
 from limbeck.study.execute import MODELS_FOLDER
 from limbeck.study.layouts import pick_layouts
@@ -25,7 +26,7 @@ from limbeck.study.machine import describe_hardware, describe_versions, find_com
 from limbeck.study.plan import Plan, Run, make_plan
 from limbeck.study.pool import Done, Pool, WorkOrder
 from limbeck.study.results import write_results
-from limbeck.study.spec import StudySpec
+from limbeck.study.spec import FederatedPart, StudySpec
 from limbeck.study.store import Store, utc_now
 
 STORE_FILE = "store.sqlite"
@@ -207,6 +208,8 @@ def _record(store: Store, end: Done) -> None:
 def _label(run: Run) -> str:
     config = run.config
     what = config.get("technique") or config.get("start") or f"client {config.get('client')}"
+    if run.kind == "federate":
+        what = f"{config['strategy']} from {what}"
     return f"{config['scenario']} seed {config['seed']}: {run.kind} {what}"
 
 
@@ -254,8 +257,26 @@ def _describe_study(spec: StudySpec, data_set: DataSet, plan: Plan) -> dict[str,
             "class_names": list(data_set.class_names),
         },
         "scenarios": _describe_scenarios(plan, data_set),
+        "starts": _describe_starts(spec.federated) if spec.federated else [],
+        "strategies": _describe_strategies(spec.federated) if spec.federated else [],
         "targets": list(spec.federated.targets) if spec.federated else [],
     }
+
+
+def _describe_starts(part: FederatedPart) -> list[dict[str, Any]]:
+    return [{"start": start, "summary": STARTS[start].summary} for start in part.starts]
+
+
+def _describe_strategies(part: FederatedPart) -> list[dict[str, Any]]:
+    return [
+        {
+            "federated_strategy": strategy.label,
+            "label": strategy.title,
+            "summary": strategy.strategy.summary,
+            "settings": strategy.list_settings(),
+        }
+        for strategy in part.strategies
+    ]
 
 
 def _describe_scenarios(plan: Plan, data_set: DataSet) -> list[dict[str, Any]]:

@@ -1,19 +1,22 @@
 """The spec of a study: a YAML file, validated whole before anything is computed."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from limbeck import partition
 from limbeck.core.errors import InputError, enumerate_words, require, require_known
 from limbeck.core.fingerprint import hash_config
-from limbeck.engine import Training, check_transfer
-from limbeck.federate import STARTS
+from limbeck.core.spec_files import Part, parse_part
+from limbeck.engine import Training
+from limbeck.federate import STARTS, Distillation, Plan
+from limbeck.federate.strategies import Strategy, get_strategy, make_strategy_settings
 from limbeck.models import ARCHITECTURES
-from limbeck.study.explain import explain_validation
-from limbeck.techniques import TECHNIQUES, AnySettings, Settings, get_technique, make_settings
+from limbeck.techniques import TECHNIQUES, Settings
 from limbeck.tune import grid_points
 
 BUILTIN_FOLDER = Path(__file__).parent / "builtin"
@@ -21,12 +24,6 @@ TUNED_KD = "tuned-kd"
 
 TransferSet = Literal["student", "teacher", "proxy"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=60)]
-
-
-class Part(BaseModel):
-    """A part of a spec: unknown keys are refused, nothing changes after it is built."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class DataPart(Part):
@@ -43,6 +40,15 @@ class DataPart(Part):
     validation_samples: int = Field(ge=1)
     proxy_samples: int = Field(default=0, ge=0)
     seed: int = Field(default=0, ge=0)
+
+    def reserve(self, labels: np.ndarray) -> partition.Reserved:
+        """What is set aside of training samples with these labels."""
+        return partition.reserve(
+            labels,
+            validation_samples=self.validation_samples,
+            proxy_samples=self.proxy_samples,
+            seed=self.seed,
+        )
 
 
 class ScenarioPart(Part):
@@ -64,6 +70,15 @@ class ScenarioPart(Part):
     def _check_strategy(self) -> Self:
         partition.check_parameters(self.strategy, self.parameters)
         return self
+
+    @property
+    def split_arguments(self) -> dict[str, Any]:
+        """What `limbeck.partition.split_between_clients` has to know of it."""
+        return {
+            "strategy": self.strategy,
+            "num_clients": self.num_clients,
+            "parameters": self.parameters,
+        }
 
 
 class TransferScenarioPart(ScenarioPart):
@@ -187,35 +202,65 @@ class TransferPart(Part):
         return self
 
 
-class DistilPart(Part):
-    """How the starts `hub` and `chain` distil.
+class StrategyPart(Part):
+    """One way to run the rounds.
 
     Attributes:
-        technique: A technique with a frozen teacher.
-        temperature: T > 0.
-        weight: w in [0, 1].
-        training: The budget of each distillation.
+        name: A strategy of `limbeck.federate`.
+        settings: Those of its settings that are not its defaults.
     """
 
-    technique: str = "kd"
-    temperature: float
-    weight: float
-    training: Training
+    name: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_name(cls, content: Any) -> Any:
+        """A name alone stands for the strategy with its defaults."""
+        return {"name": content} if isinstance(content, str) else content
 
     @model_validator(mode="after")
     def _check_settings(self) -> Self:
-        check_transfer(get_technique(self.technique), self.settings, has_labels=True)
+        self.list_settings()
         return self
 
     @property
-    def settings(self) -> AnySettings | None:
-        """Temperature and weight as a record of the technique's own."""
-        changes = {"temperature": self.temperature, "weight": self.weight}
-        return make_settings(get_technique(self.technique), changes)
+    def strategy(self) -> Strategy[Any]:
+        """The strategy."""
+        return get_strategy(self.name)
+
+    @property
+    def needs_proxy(self) -> bool:
+        """Whether anyone learns from the proxy set."""
+        return self.strategy.server_needs_proxy or self.strategy.clients_need_proxy
+
+    def can_begin_from(self, start: str) -> bool:
+        """Whether the start's model is used: without a shared model, private ones begin from scratch."""
+        return self.strategy.has_global_model or not STARTS[start].needs_models
+
+    def list_settings(self) -> dict[str, Any]:
+        """Every setting by name, defaults included."""
+        return asdict(make_strategy_settings(self.strategy, self.settings))
+
+    def list_changes(self) -> dict[str, Any]:
+        """The settings that differ from the defaults, by name."""
+        defaults = asdict(self.strategy.defaults)
+        return {name: value for name, value in self.list_settings().items() if value != defaults[name]}
+
+    @property
+    def label(self) -> str:
+        """What a study calls it: its name and what differs from its defaults, such as ``fedprox mu=0.1``."""
+        return " ".join([self.name, *(f"{name}={value}" for name, value in self.list_changes().items())])
+
+    @property
+    def title(self) -> str:
+        """The same for people, such as ``FedProx, mu = 0.1``."""
+        changes = (f"{name.replace('_', ' ')} = {value}" for name, value in self.list_changes().items())
+        return ", ".join([self.strategy.title, *changes])
 
 
 class FederatedPart(Part):
-    """Federated averaging from several starts.
+    """Federated learning from several starts, by one or several strategies.
 
     Attributes:
         train_samples: Samples divided between the clients, None for all that are left.
@@ -224,9 +269,13 @@ class FederatedPart(Part):
         pretrain: How clients train their own models, all from one common initial model.
         local: What a client does in a round.
         rounds: Communication rounds.
+        lr_decay: The clients' learning rate of round r is that of `local` times this to the power r - 1.
+        participation: Share of the clients asked in a round, in (0, 1].
         starts: The starts to compare.
-        distil: How the distilled starts distil.
+        strategies: The strategies to compare; each runs from every start.
+        distil: How the distilled starts distil, None where there are none.
         targets: Test accuracies for rounds-, bytes- and seconds-to-target.
+        stop_at_target: Whether a run ends with the round that reaches the highest target.
     """
 
     train_samples: int | None = Field(default=None, ge=1)
@@ -235,9 +284,13 @@ class FederatedPart(Part):
     pretrain: Training
     local: Training
     rounds: int = Field(ge=1)
+    lr_decay: float = 1.0
+    participation: float = 1.0
     starts: tuple[str, ...] = Field(min_length=1)
-    distil: DistilPart
+    strategies: tuple[StrategyPart, ...] = Field(default=(StrategyPart(name="fedavg"),), min_length=1)
+    distil: Distillation | None = None
     targets: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(min_length=1)
+    stop_at_target: bool = False
 
     @field_validator("starts")
     @classmethod
@@ -250,15 +303,47 @@ class FederatedPart(Part):
     @model_validator(mode="after")
     def _check_consistent(self) -> Self:
         require_known("architecture", self.arch, ARCHITECTURES)
-        has_peers = all(scenario.num_clients >= 2 for scenario in self.scenarios)
+        _check_unique("scenario", [scenario.name for scenario in self.scenarios])
+        _check_unique("strategy", [part.label for part in self.strategies])
+        self._check_plan()
+        self._check_distillation()
+        idle = [part.name for part in self.strategies if not any(map(part.can_begin_from, self.starts))]
         require(
-            has_peers or not any(STARTS[start].is_distilled for start in self.starts),
+            not idle,
+            "a strategy that shares no model runs from `scratch`",
+            f"{_quote(idle)} without that start",
+            "Add `scratch` to `starts`.",
+        )
+        return self
+
+    def _check_distillation(self) -> None:
+        distilled = [start for start in self.starts if STARTS[start].is_distilled]
+        require(
+            not distilled or all(scenario.num_clients >= 2 for scenario in self.scenarios),
             "num_clients >= 2 where a start distils",
             "num_clients=1",
-            "Add clients, or leave `hub` and `chain` out.",
+            f"Add clients, or leave {_quote(distilled)} out.",
         )
-        _check_unique("scenario", [scenario.name for scenario in self.scenarios])
-        return self
+        require(
+            not distilled or self.distil is not None,
+            "a distilled start has `distil`",
+            f"none for {_quote(distilled)}",
+            "Add `distil` with a training, a temperature and a weight.",
+        )
+
+    def _check_plan(self) -> None:
+        """Check what every strategy shares, as the rounds' own record does."""
+        Plan(rounds=self.rounds, local=self.local, lr_decay=self.lr_decay, participation=self.participation)
+
+    @property
+    def stop_at(self) -> float | None:
+        """The test accuracy that ends a run, None to run all rounds."""
+        return max(self.targets) if self.stop_at_target else None
+
+    def list_proxy_users(self) -> list[str]:
+        """The starts and strategies that learn from the proxy set."""
+        starts = [start for start in self.starts if STARTS[start].needs_proxy]
+        return starts + [part.name for part in self.strategies if part.needs_proxy]
 
 
 class StudySpec(Part):
@@ -300,6 +385,13 @@ class StudySpec(Part):
             f"proxy_samples={self.data.proxy_samples}",
             "Set `proxy_samples`, or remove `proxy`.",
         )
+        users = self.federated.list_proxy_users() if self.federated is not None else []
+        require(
+            not users or self.data.proxy_samples > 0,
+            f"data.proxy_samples > 0 where {_quote(users)} learn from the proxy set",
+            f"proxy_samples={self.data.proxy_samples}",
+            "Set `proxy_samples`, or leave them out.",
+        )
         return self
 
     def _check_shared_names(self) -> None:
@@ -336,6 +428,10 @@ def _check_unique(kind: str, names: "tuple[str, ...] | list[str]") -> None:
     )
 
 
+def _quote(names: list[str]) -> str:
+    return enumerate_words([f"`{name}`" for name in dict.fromkeys(names)])
+
+
 def list_builtin() -> list[str]:
     """Names of the built-in specs."""
     return sorted(path.stem for path in BUILTIN_FOLDER.glob("*.yaml"))
@@ -369,18 +465,5 @@ def parse_spec(text: str, *, origin: str) -> StudySpec:
     Raises:
         InputError: When the text is not YAML or the spec is not valid.
     """
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"`{origin}` must be YAML, but: {reason}. Correct that line.") from error
-    require(
-        isinstance(content, dict),
-        "a spec is a mapping of keys to values",
-        f"{type(content).__name__} in `{origin}`",
-        "`limbeck study quickstart --print-spec` shows one.",
-    )
-    try:
-        return StudySpec.model_validate(content)
-    except ValidationError as error:
-        raise InputError(explain_validation(error, StudySpec, origin=origin)) from error
+    remedy = "`limbeck study quickstart --print-spec` shows one."
+    return parse_part(text, StudySpec, origin=origin, remedy=remedy)

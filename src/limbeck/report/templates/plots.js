@@ -12,6 +12,7 @@
     seconds_with_start: "seconds, making the start included",
   };
   let axis = "rounds";
+  let view = null;
   let folded = [];
 
   function colours() {
@@ -48,8 +49,16 @@
     return figure;
   }
 
+  function viewed(trace) {
+    const look = trace.meta.looks[view.kind === "strategy" ? "start" : "strategy"];
+    trace.visible = trace.meta[view.kind] === view.name;
+    if (trace.fill) trace.fillcolor = look.fill;
+    else trace.line = Object.assign({}, trace.line, { color: look.line, dash: look.dash });
+  }
+
   function switched(figure) {
     figure.data.forEach(function (trace) {
+      if (view && trace.meta && trace.meta.looks) viewed(trace);
       if (trace.meta && trace.meta.axes) {
         trace.x = trace.meta.axes[axis];
         figure.layout.xaxis.title = Object.assign({}, figure.layout.xaxis.title, { text: axisTitles[axis] });
@@ -91,6 +100,19 @@
   }
   document.querySelectorAll("input[name=axis], #with-start").forEach((input) => input.addEventListener("change", chooseAxis));
   chooseAxis();
+
+  const views = document.getElementById("view");
+  function chooseView() {
+    const kind = views.selectedOptions[0].dataset.kind;
+    view = { kind: kind, name: views.value };
+    document.getElementById("legend-start").hidden = kind !== "strategy";
+    document.getElementById("legend-strategy").hidden = kind === "strategy";
+    places.filter((place) => place.dataset.kind === "federated" && place.dataset.drawn).forEach(draw);
+  }
+  if (views) {
+    views.addEventListener("change", chooseView);
+    chooseView();
+  }
 
   dark.addEventListener("change", redraw);
   window.addEventListener("beforeprint", function () {

@@ -1,0 +1,115 @@
+"""Carries messages to clients on Flower: one message per client and exchange, every wait with a limit."""
+
+from collections.abc import Callable, Mapping
+
+from flwr.app import Message as FlowerMessage
+from flwr.serverapp import Grid
+
+from limbeck.core.errors import InputError
+from limbeck.federate.flower.envelope import Marks, unwrap, wrap
+from limbeck.federate.flower.exchange import describe_failure, exchange
+from limbeck.federate.flower.roll import Roll, gather, meet_strangers
+from limbeck.federate.flower.run_file import RunFile
+from limbeck.federate.messages import FAILED, Ledger, Message, decode, encode
+
+
+class FlowerCourier:
+    """A `limbeck.federate.server.Courier` over Flower's grid.
+
+    Sites are waited for when the first message is to be sent: a run that is over needs none. On every message
+    are the run's key, the session's number and its step, by which a client knows an old one.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        run_file: RunFile,
+        *,
+        num_clients: int,
+        num_needed: int,
+        seconds: float,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Carry nothing yet.
+
+        Args:
+            grid: Flower's connection to the nodes.
+            run_file: What the run's folder knows of the run and its sites.
+            num_clients: How many clients there are.
+            num_needed: How many have to be there for a run that goes on.
+            seconds: How long to wait for sites, and for replies.
+            say: Told of what happens.
+        """
+        self._grid = grid
+        self._run_file = run_file
+        self._num_clients = num_clients
+        self._num_needed = num_needed
+        self._seconds = seconds
+        self._say = say
+        self._roll: Roll | None = None
+        self._step = 0
+
+    def carry(self, requests: Mapping[int, Message], ledger: Ledger) -> Mapping[int, Message]:
+        """Send each client its request and bring its reply; see `limbeck.federate.server.Courier`.
+
+        A client that cannot be reached is not sent anything. A reply that cannot be read, and an app that
+        failed, are replies with the task `failed`.
+
+        Raises:
+            InputError: When sites do not fit together or to the server.
+            RunError: When too few sites come in time.
+        """
+        nodes = self._find_nodes(requests)
+        self._step += 1
+        contents = {id(request): encode(request) for request in requests.values()}
+        records = {}
+        for index, node in nodes.items():
+            content = contents[id(requests[index])]
+            ledger.note(content, round_number=requests[index].round, client=index, direction="down")
+            records[node] = wrap(content, self._mark(index))
+        group = ", ".join(dict.fromkeys(f"{request.task} {request.round}" for request in requests.values()))
+        carried = exchange(self._grid, records, message_type="train", group=group, seconds=self._seconds)
+        return {
+            index: self._open(index, requests[index], carried[node], ledger)
+            for index, node in nodes.items()
+            if node in carried
+        }
+
+    def _find_nodes(self, requests: Mapping[int, Message]) -> dict[int, int]:
+        """The node of each client that is there, in the order of the requests."""
+        if self._roll is None:
+            self._roll = gather(
+                self._grid,
+                places=self._run_file.places,
+                num_clients=self._num_clients,
+                num_needed=self._num_needed,
+                seconds=self._seconds,
+                say=self._say,
+            )
+            self._run_file = self._run_file.with_places(self._roll.places)
+        online = set(self._grid.get_node_ids())
+        nodes = self._roll.find_nodes(requests, online)
+        if len(nodes) < len(requests):
+            self._roll = meet_strangers(self._grid, self._roll, online)
+            nodes = self._roll.find_nodes(requests, online)
+        return nodes
+
+    def _mark(self, index: int) -> Marks:
+        return Marks(run=self._run_file.key, session=self._run_file.session, step=self._step, client=index)
+
+    def _open(self, index: int, request: Message, reply: FlowerMessage, ledger: Ledger) -> Message:
+        """The message in a client's reply."""
+        if reply.has_error():
+            return _fail(request, describe_failure(reply))
+        try:
+            content, marks = unwrap(reply.content)
+            ledger.note(content, round_number=request.round, client=index, direction="up")
+            if marks != self._mark(index):
+                return _fail(request, f"it answers another message ({marks})")
+            return decode(content)
+        except InputError as error:
+            return _fail(request, str(error))
+
+
+def _fail(request: Message, reason: str) -> Message:
+    return Message(task=FAILED, round=request.round, facts={"reason": reason})

@@ -1,0 +1,217 @@
+"""Who takes part: every node says which site it is, and every site has its place among the clients."""
+
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from flwr.app import ConfigRecord, Message, RecordDict
+from flwr.serverapp import Grid
+
+from limbeck import __version__
+from limbeck.core.errors import InputError, RunError, count, enumerate_words, require
+from limbeck.federate.flower.exchange import POLL_SECONDS, describe_failure, exchange
+
+ROLL = "limbeck.roll"
+NO_CLIENT = -1
+ROLL_SECONDS = 120.0
+# Sites try to reach a SuperLink that was started anew every 20 s.
+LATE_SECONDS = 45.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Presence:
+    """What a node says of itself before anything else.
+
+    Attributes:
+        name: Name of its site.
+        client: Which client of the spec's split it is, `NO_CLIENT` for a site with data of its own.
+        version: Of the limbeck it runs.
+        fault: Why it cannot take part, empty when it can.
+    """
+
+    name: str
+    client: int = NO_CLIENT
+    version: str = __version__
+    fault: str = ""
+
+    def to_record(self) -> RecordDict:
+        """As Flower carries it."""
+        return RecordDict({ROLL: ConfigRecord(dict(vars(self)))})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roll:
+    """The sites that are there.
+
+    Attributes:
+        places: Name of the site of each client, by index; empty before all are known.
+        nodes: Flower's node of each site, by name.
+        strangers: Nodes that have been asked and do not take part.
+    """
+
+    places: Sequence[str] = ()
+    nodes: Mapping[str, int] = field(default_factory=dict)
+    strangers: frozenset[int] = frozenset()
+
+    @property
+    def known(self) -> set[int]:
+        """Nodes that need not be asked again."""
+        return {*self.nodes.values(), *self.strangers}
+
+    def find_nodes(self, clients: Iterable[int], online: Collection[int]) -> dict[int, int]:
+        """The node of each client that is online, by index."""
+        found = {client: self.nodes.get(self.places[client]) for client in clients}
+        return {client: node for client, node in found.items() if node is not None and node in online}
+
+
+def call_roll(grid: Grid, nodes: Collection[int], *, seconds: float) -> dict[int, Presence]:
+    """What each node says of itself; one that does not reply in time is missing."""
+    record = RecordDict({ROLL: ConfigRecord({"version": __version__})})
+    replies = exchange(
+        grid, dict.fromkeys(nodes, record), message_type="query", group="roll", seconds=seconds
+    )
+    return {node: _read_presence(node, reply) for node, reply in replies.items()}
+
+
+def _read_presence(node: int, reply: Message) -> Presence:
+    if reply.has_error():
+        return Presence(name=f"node {node}", fault=describe_failure(reply))
+    try:
+        return Presence(**reply.content.config_records[ROLL])  # pyright: ignore[reportArgumentType]
+    except (KeyError, TypeError) as error:
+        return Presence(
+            name=f"node {node}", fault=f"its app is not limbeck's or of another version ({error})"
+        )
+
+
+def find_fault(presence: Presence) -> str | None:
+    """Why a site cannot take part, None when it can."""
+    if presence.version != __version__:
+        return f"it runs limbeck {presence.version} and the server {__version__}; install the same version."
+    return presence.fault or None
+
+
+def assign_places(presences: Iterable[Presence], *, num_clients: int) -> tuple[str, ...]:
+    """Name of the site of each client: a client of the split where it says so, the others in order of names.
+
+    Raises:
+        InputError: When they are not as many as the clients, or two are the same client.
+    """
+    sites = sorted(presences, key=lambda presence: presence.name)
+    names = [site.name for site in sites]
+    require(
+        len(sites) == num_clients,
+        "there are as many sites as clients",
+        f"{count(len(sites), 'site')} ({enumerate_words(names)}) for {count(num_clients, 'client')}",
+        "Change `num_sites` or `split` in the spec, or stop the SuperNodes that do not belong to it.",
+    )
+    claims = {site.client: site.name for site in sites if site.client != NO_CLIENT}
+    num_claims = sum(site.client != NO_CLIENT for site in sites)
+    require(
+        len(claims) == num_claims and all(0 <= client < num_clients for client in claims),
+        "every client of the split is one site",
+        ", ".join(f"{site.name}: client {site.client}" for site in sites if site.client != NO_CLIENT),
+        f"Let sites name different clients from 0 to {num_clients - 1}.",
+    )
+    rest = iter(site.name for site in sites if site.client == NO_CLIENT)
+    return tuple(claims[client] if client in claims else next(rest) for client in range(num_clients))
+
+
+def gather(
+    grid: Grid,
+    *,
+    places: Sequence[str],
+    num_clients: int,
+    num_needed: int,
+    seconds: float,
+    late_seconds: float = LATE_SECONDS,
+    say: Callable[[str], None] = lambda _: None,
+) -> Roll:
+    """Wait until every site is there, or enough of a run that goes on are and no other has come for a while.
+
+    Args:
+        grid: Flower's connection to the nodes.
+        places: Sites of a run that goes on, by client; empty for a new one, of which all have to come.
+        num_clients: How many clients there are.
+        num_needed: How many have to be there for a run that goes on.
+        seconds: How long to wait.
+        late_seconds: How long to wait after the last that came, where enough are there.
+        say: Told of what happens.
+
+    Raises:
+        InputError: When sites do not fit together or to the server.
+        RunError: When too few come in time.
+    """
+    started = changed = time.monotonic()
+    presences: dict[int, Presence] = {}
+    names: list[str] | None = None
+    while True:
+        left = seconds - (time.monotonic() - started)
+        presences = _call_newcomers(grid, presences, seconds=max(POLL_SECONDS, min(left, ROLL_SECONDS)))
+        wanted = sorted(site.name for site in presences.values() if not places or site.name in places)
+        now = time.monotonic()
+        if wanted != names:
+            names, changed = wanted, now
+            say(f"{len(wanted)} of {count(num_clients, 'site')} there")
+        is_enough = bool(places) and len(wanted) >= num_needed
+        if len(wanted) >= num_clients or (is_enough and now - changed >= min(late_seconds, seconds)):
+            return _enter(presences, places or assign_places(presences.values(), num_clients=num_clients))
+        if now - started >= seconds and not is_enough:
+            raise RunError(_describe_absence(wanted, num_clients, seconds))
+        time.sleep(POLL_SECONDS)
+
+
+def _call_newcomers(grid: Grid, presences: Mapping[int, Presence], *, seconds: float) -> dict[int, Presence]:
+    """What the nodes that are online say of themselves; only those that have not are asked."""
+    online = set(grid.get_node_ids())
+    known = {node: presence for node, presence in presences.items() if node in online}
+    if strangers := online - known.keys():
+        known |= call_roll(grid, strangers, seconds=seconds)
+        _require_fit(known.values())
+    return known
+
+
+def _enter(presences: Mapping[int, Presence], places: Sequence[str]) -> Roll:
+    here = {presence.name: node for node, presence in presences.items()}
+    return Roll(
+        places=places,
+        nodes={name: here[name] for name in places if name in here},
+        strangers=frozenset(node for name, node in here.items() if name not in places),
+    )
+
+
+def meet_strangers(grid: Grid, roll: Roll, online: Collection[int]) -> Roll:
+    """The roll with sites that came back under another node."""
+    strangers = set(online) - roll.known
+    if not strangers:
+        return roll
+    presences = call_roll(grid, strangers, seconds=ROLL_SECONDS)
+    back = {
+        presence.name: node
+        for node, presence in presences.items()
+        if presence.name in roll.places and find_fault(presence) is None
+    }
+    others = frozenset(node for node, presence in presences.items() if presence.name not in back)
+    return replace(roll, nodes={**roll.nodes, **back}, strangers=roll.strangers | others)
+
+
+def _require_fit(presences: Collection[Presence]) -> None:
+    for presence in presences:
+        fault = find_fault(presence)
+        if fault is not None:
+            raise InputError(f"every site must be able to take part, but `{presence.name}` is not: {fault}")
+    names = sorted(presence.name for presence in presences)
+    require(
+        len(set(names)) == len(names),
+        "sites have different names",
+        enumerate_words(names),
+        "Change `name` in a site's file.",
+    )
+
+
+def _describe_absence(names: Sequence[str], num_clients: int, seconds: float) -> str:
+    who = f"{len(names)} of {num_clients} came" + (f" ({enumerate_words(sorted(names))})" if names else "")
+    return (
+        f"every site must be there within `reply_seconds`, but in {seconds:g} s {who}. Start the SuperNodes "
+        "of the others, register their keys, and run the same command again; it goes on where this run ended."
+    )

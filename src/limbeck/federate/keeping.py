@@ -1,0 +1,128 @@
+"""A run's own folder: where it stands after each round, in one file that is whole or absent."""
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from limbeck.core.errors import InputError, describe_error, require
+from limbeck.core.files import write_atomically
+from limbeck.core.tensors import copy_state
+from limbeck.federate.federation import Party
+from limbeck.federate.messages import Entry, Ledger, Message, as_group, decode, encode
+from limbeck.federate.server import Round, Standing
+from limbeck.federate.strategies.record import ServerState
+
+CHECKPOINT_FILE = "checkpoint.safetensors"
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A run as it was kept.
+
+    Attributes:
+        standing: Where it stood.
+        ledger: Every message until then.
+    """
+
+    standing: Standing
+    ledger: Ledger
+
+
+def keep(folder: Path, standing: Standing, ledger: Ledger, *, spec_hash: str) -> None:
+    """Write down where a run stands.
+
+    Args:
+        folder: The run's folder.
+        standing: Where it stands.
+        ledger: Every message so far.
+        spec_hash: Identifies the spec.
+
+    Raises:
+        RunError: When the disk is full, or refuses the file; what was kept before stays.
+    """
+    archs = list(standing.state.models)
+    tensors = as_group("memory", standing.state.memory)
+    for number, arch in enumerate(archs):
+        tensors |= as_group(f"model.{number}", standing.state.models[arch])
+        tensors |= as_group(f"best.{number}", standing.best_models[arch])
+    facts = {
+        "format": FORMAT,
+        "spec": spec_hash,
+        "archs": archs,
+        "parties": [asdict(party) for party in standing.parties],
+        "history": [this.to_dict() for this in standing.history],
+        "best_round": standing.best_round,
+        "start_bytes": standing.start_bytes,
+        "start_seconds": standing.start_seconds,
+        "start_settings": dict(standing.start_settings),
+        "ledger": [list(vars(entry).values()) for entry in ledger.entries],
+    }
+    message = Message(task="checkpoint", round=standing.state.round, tensors=copy_state(tensors), facts=facts)
+    with write_atomically(folder / CHECKPOINT_FILE) as temporary:
+        temporary.write_bytes(encode(message))
+
+
+def recall(folder: Path, *, spec_hash: str) -> Checkpoint | None:
+    """Where a run in a folder stood, None when there is none.
+
+    Raises:
+        InputError: When the file is damaged, of another version, or belongs to another spec.
+    """
+    path = folder / CHECKPOINT_FILE
+    if not path.exists():
+        return None
+    try:
+        message = decode(path.read_bytes())
+    except (OSError, InputError) as error:
+        raise InputError(
+            f"`{path}` must be a whole checkpoint, but: {describe_error(error)}. Remove it to begin anew."
+        ) from error
+    facts = message.facts
+    require(
+        facts.get("format") == FORMAT,
+        f"a checkpoint has format {FORMAT}",
+        f"{facts.get('format')!r} in `{path}`",
+        "Go on with the version of limbeck that wrote it, or remove it to begin anew.",
+    )
+    require(
+        facts["format"] == FORMAT,
+        f"a checkpoint has format {FORMAT}",
+        f"{facts['format']} in `{path}`",
+        "Go on with the version of limbeck that wrote it, or choose another folder.",
+    )
+    require(
+        facts["spec"] == spec_hash,
+        "a folder holds one run",
+        f"`{folder}`, which holds that of another spec",
+        "Choose another folder, or remove it.",
+    )
+    archs = {arch: number for number, arch in enumerate(facts["archs"])}
+    standing = Standing(
+        parties=tuple(
+            Party(**{**party, "class_counts": tuple(party["class_counts"])}) for party in facts["parties"]
+        ),
+        state=ServerState(
+            round=message.round,
+            models={arch: message.group(f"model.{number}") for arch, number in archs.items()},
+            memory=message.group("memory"),
+        ),
+        history=tuple(_read_round(entry) for entry in facts["history"]),
+        best_round=facts["best_round"],
+        best_models={arch: message.group(f"best.{number}") for arch, number in archs.items()},
+        start_bytes=facts["start_bytes"],
+        start_seconds=facts["start_seconds"],
+        start_settings=facts["start_settings"],
+    )
+    names = [entry.name for entry in fields(Entry)]
+    entries = [Entry(**dict(zip(names, values, strict=True))) for values in facts["ledger"]]
+    return Checkpoint(standing=standing, ledger=Ledger(entries=entries))
+
+
+def _read_round(content: dict[str, object]) -> Round:
+    """A round as JSON gives it back: lists for tuples, words for the numbers of clients."""
+    by_client = {
+        name: {int(index): value for index, value in content[name].items()}  # pyright: ignore[reportAttributeAccessIssue]
+        for name in ("rejected", "client_accuracies")
+    }
+    lists = {name: tuple(content[name]) for name in ("participants", "missing")}  # pyright: ignore[reportArgumentType]
+    return Round(**{**content, **by_client, **lists})  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,204 @@
+"""A whole federation: clients introduce themselves, a start is made, rounds are run, all of it kept."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+from torch import nn
+
+from limbeck.core.errors import RunError, require
+from limbeck.data import Inputs
+from limbeck.engine import Training
+from limbeck.federate.client import BuildFn
+from limbeck.federate.federation import AskFn, Federation, Party
+from limbeck.federate.inspection import find_failure, find_unfit_number
+from limbeck.federate.messages import Ledger, Message, State
+from limbeck.federate.plan import Plan
+from limbeck.federate.server import Courier, Standing, begin, run_rounds
+from limbeck.federate.site import HELLO
+from limbeck.federate.starts import Consolidation, Distillation, get_start
+from limbeck.federate.starts.tasks import PRETRAIN
+from limbeck.federate.starts.tuning import tune_start
+from limbeck.federate.strategies import get_strategy, make_strategy_settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What a federation does.
+
+    Attributes:
+        plan: How rounds are run.
+        start: How the starting model is made.
+        distillation: How the start distils, None for one that does not.
+        candidates: Settings of which clients choose the best for the start, none to take `distillation`.
+        strategy: How a round goes.
+        settings: The strategy's settings that are not its defaults, by name.
+        pretrain: How clients without a model of their own train one, None when all bring one.
+
+    Raises:
+        InputError: When built with a start, a strategy or settings that do not exist, or with a distilled
+            start and no distillation.
+    """
+
+    plan: Plan
+    start: str = "scratch"
+    distillation: Distillation | None = None
+    candidates: tuple[Distillation, ...] = ()
+    strategy: str = "fedavg"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    pretrain: Training | None = None
+
+    def __post_init__(self) -> None:
+        start = get_start(self.start)
+        require(
+            not start.is_distilled or self.distillation is not None,
+            f"the start `{self.start}` knows how to distil",
+            "nothing",
+            "Add `distil`.",
+        )
+        make_strategy_settings(get_strategy(self.strategy), self.settings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """What the server has of its own.
+
+    Attributes:
+        build_fn: Makes the common untrained model of an architecture.
+        validation_fn: Accuracy of a model on the server's validation samples; decides.
+        test_fn: Accuracy of a model on the test samples; decides nothing.
+        proxy: The unlabelled proxy set, None without one.
+        terms: What a client has to know to build its models and inputs, ready for JSON.
+    """
+
+    build_fn: BuildFn
+    validation_fn: Callable[[nn.Module], float]
+    test_fn: Callable[[nn.Module], float]
+    proxy: Inputs | None = None
+    terms: Mapping[str, Any] = field(default_factory=dict)
+
+
+def federate(
+    recipe: Recipe,
+    server: Server,
+    courier: Courier,
+    *,
+    num_clients: int,
+    ledger: Ledger,
+    standing: Standing | None = None,
+) -> Iterator[Standing]:
+    """Make the starting model, run the rounds and yield where the run stands before and after each.
+
+    Args:
+        recipe: What to do.
+        server: What the server has.
+        courier: Carries the messages.
+        num_clients: How many clients there are.
+        ledger: Where messages are accounted for.
+        standing: Where an earlier process left off; None to begin.
+
+    Raises:
+        InputError: When the federation lacks what start or strategy need.
+        RunError: When a client cannot do its part before the first round, or too few reply in a round.
+    """
+    ask, bytes_before = make_ask(courier, ledger), ledger.total_bytes()
+    if standing is None:
+        is_private = recipe.plan.privacy is not None
+        parties = meet(ask, num_clients=num_clients, is_private=is_private, terms=server.terms)
+    else:
+        parties = standing.parties
+    federation = Federation(
+        plan=recipe.plan,
+        parties=parties,
+        build_fn=server.build_fn,
+        validation_fn=server.validation_fn,
+        test_fn=server.test_fn,
+        proxy=server.proxy,
+    )
+    strategy = get_strategy(recipe.strategy)
+    settings = make_strategy_settings(strategy, recipe.settings)
+    strategy.check(federation)
+    if standing is None:
+        started = time.perf_counter()
+        models, chosen = _make_start(recipe, federation, ask)
+        if strategy.prepare_fn is not None:
+            strategy.prepare_fn(federation, ask, settings)
+        standing = begin(
+            federation,
+            models,
+            chosen=chosen,
+            start_bytes=ledger.total_bytes() - bytes_before,
+            start_seconds=time.perf_counter() - started,
+        )
+        yield standing
+    yield from run_rounds(federation, standing, courier, strategy=strategy, settings=settings, ledger=ledger)
+
+
+def _make_start(
+    recipe: Recipe, federation: Federation, ask: AskFn
+) -> tuple[Mapping[str, State], Distillation | None]:
+    """The starting models, and the settings that were chosen where some were tried."""
+    start = get_start(recipe.start)
+    start.check(federation)
+    needs_models = start.needs_models or get_strategy(recipe.strategy).clients_need_models
+    if needs_models and recipe.pretrain is not None:
+        facts = {"training": recipe.pretrain.to_dict(), "seed": recipe.plan.seed}
+        request = Message(task=PRETRAIN, round=0, facts=facts)
+        ask({party.index: request for party in federation.parties})
+    consolidation = Consolidation(federation=federation, ask=ask, distillation=recipe.distillation)
+    if not recipe.candidates:
+        return start.make_fn(consolidation), None
+    tuned = tune_start(consolidation, start, recipe.candidates)
+    return tuned.models, tuned.chosen
+
+
+def make_ask(courier: Courier, ledger: Ledger) -> AskFn:
+    """A function that asks clients before the first round, when each of them has to answer.
+
+    Raises:
+        RunError: (the function) When a client does not reply, cannot do what it is asked, or sends what is
+            not finite.
+    """
+
+    def ask(requests: Mapping[int, Message]) -> Mapping[int, Message]:
+        replies = courier.carry(requests, ledger)
+        for index, request in requests.items():
+            reply = replies.get(index)
+            fault = "it did not reply" if reply is None else _find_fault_before_rounds(request, reply)
+            if fault is not None:
+                raise RunError(
+                    f"every client must do its part before the first round, but client {index} did not do "
+                    f"`{request.task}`: {fault}"
+                )
+        return replies
+
+    return ask
+
+
+def _find_fault_before_rounds(request: Message, reply: Message) -> str | None:
+    return find_failure(request, reply) or find_unfit_number(reply)
+
+
+def meet(ask: AskFn, *, num_clients: int, is_private: bool, terms: Mapping[str, Any]) -> tuple[Party, ...]:
+    """Let every client introduce itself.
+
+    Args:
+        ask: Asks clients.
+        num_clients: How many there are.
+        is_private: Whether they keep their class counts to themselves.
+        terms: What they have to know; see `Server`.
+    """
+    facts = {"version": version("limbeck"), "is_private": is_private, "terms": dict(terms)}
+    hello = Message(task=HELLO, round=0, facts=facts)
+    replies = ask(dict.fromkeys(range(num_clients), hello))
+    return tuple(
+        Party(
+            index=index,
+            arch=reply.facts["arch"],
+            num_samples=reply.facts["num_samples"],
+            class_counts=tuple(reply.facts.get("class_counts", ())),
+        )
+        for index, reply in sorted(replies.items())
+    )

@@ -1,0 +1,87 @@
+"""The strategies: ways to run federated learning, one file each."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from types import MappingProxyType
+from typing import Any
+
+from limbeck.core.errors import require_known
+from limbeck.federate.strategies.ds_fl import DS_FL
+from limbeck.federate.strategies.fading_pull import FADING_PULL
+from limbeck.federate.strategies.fd import FD
+from limbeck.federate.strategies.fedadam import FEDADAM
+from limbeck.federate.strategies.fedavg import FEDAVG
+from limbeck.federate.strategies.fedavg_refit import FEDAVG_REFIT
+from limbeck.federate.strategies.fedavgm import FEDAVGM
+from limbeck.federate.strategies.feddf import FEDDF
+from limbeck.federate.strategies.fedgkd import FEDGKD
+from limbeck.federate.strategies.fedlc import FEDLC
+from limbeck.federate.strategies.fedmd import FEDMD
+from limbeck.federate.strategies.fedntd import FEDNTD
+from limbeck.federate.strategies.fedprox import FEDPROX
+from limbeck.federate.strategies.fml import FML
+from limbeck.federate.strategies.record import (
+    MODEL,
+    NoSettings,
+    Reply,
+    ServerState,
+    Strategy,
+)
+from limbeck.federate.strategies.scaffold import SCAFFOLD
+
+STRATEGIES: Mapping[str, Strategy[Any]] = MappingProxyType(
+    {
+        strategy.name: strategy
+        for strategy in (
+            FEDAVG,
+            FEDPROX,
+            FEDAVGM,
+            FEDADAM,
+            SCAFFOLD,
+            FEDNTD,
+            FEDGKD,
+            FEDLC,
+            FADING_PULL,
+            FEDAVG_REFIT,
+            FML,
+            FEDDF,
+            FEDMD,
+            DS_FL,
+            FD,
+        )
+    }
+)
+
+
+def get_strategy(name: str) -> Strategy[Any]:
+    """The strategy called `name`.
+
+    Raises:
+        InputError: When there is none.
+    """
+    require_known("strategy", name, STRATEGIES)
+    return STRATEGIES[name]
+
+
+def make_strategy_settings(strategy: Strategy[Any], changes: Mapping[str, Any]) -> Any:
+    """The strategy's settings with some of them changed.
+
+    Raises:
+        InputError: When it has no such setting, or a value is out of range.
+    """
+    known = [entry.name for entry in fields(strategy.defaults)]
+    for name in changes:
+        require_known(f"setting of `{strategy.name}`", name, known)
+    return type(strategy.defaults)(**changes)
+
+
+__all__ = [
+    "MODEL",
+    "STRATEGIES",
+    "NoSettings",
+    "Reply",
+    "ServerState",
+    "Strategy",
+    "get_strategy",
+    "make_strategy_settings",
+]
