@@ -72,15 +72,17 @@ def federate(  # noqa: PLR0913 - the command's options
     display = RoundDisplay(console, loaded)
     try:
         if engine == "flower":
-            return _run_on_flower(loaded, folder, superlink=superlink, console=console)
-        outcome = _simulate(loaded, folder, device=device, workers=workers, after_round=display.show)
+            outcome = _run_on_flower(loaded, folder, superlink=superlink, console=console)
+        else:
+            outcome = _simulate(loaded, folder, device=device, workers=workers, after_round=display.show)
     except KeyboardInterrupt as error:
         raise RunError(
             f"Interrupted: {display.describe_kept()} Run the same command again to go on."
         ) from error
     if as_json:
-        print_json(describe_outcome(outcome))
-    _print_outcome(console, loaded, outcome)
+        print_json({"folder": str(folder)} if outcome is None else describe_outcome(outcome))
+    if outcome is not None:
+        _print_outcome(console, loaded, outcome)
     return 0
 
 
@@ -102,7 +104,12 @@ def _simulate(
     return run_session(assembly, assembly.make_server(place), courier, folder=folder, after_round=after_round)
 
 
-def _run_on_flower(spec: "FederateSpec", folder: Path, *, superlink: str | None, console: Console) -> int:
+def _run_on_flower(
+    spec: "FederateSpec", folder: Path, *, superlink: str | None, console: Console
+) -> "Outcome | None":
+    """What the run came to, None where its folder is on another machine."""
+    from limbeck.federate.session import read_outcome
+
     try:
         from limbeck.federate.flower.deployment import deploy
     except ImportError as error:
@@ -110,12 +117,19 @@ def _run_on_flower(spec: "FederateSpec", folder: Path, *, superlink: str | None,
             "`--engine flower` needs Flower, which is not installed. Install it with "
             "`pip install 'limbeck[flower]'`."
         ) from error
-    return deploy(
-        spec,
-        folder,
-        superlink=superlink,
-        print_fn=lambda line: console.print(line, markup=False, soft_wrap=True),
-    )
+    try:
+        deploy(
+            spec,
+            folder,
+            superlink=superlink,
+            print_fn=lambda line: console.print(line, markup=False, soft_wrap=True),
+        )
+    except KeyboardInterrupt as error:
+        raise RunError(
+            "Interrupted: the run on Flower was stopped, the rounds before are kept. Run the same command "
+            "again to go on."
+        ) from error
+    return read_outcome(spec, folder)
 
 
 def _write_site(folder: Path) -> int:

@@ -17,7 +17,7 @@ DEFAULT_FOLDER = Path("limbeck-studies")
 
 def study(
     spec: Annotated[
-        str, typer.Argument(help="A YAML file, or a built-in study: quickstart or fashion-mnist.")
+        str, typer.Argument(help="A YAML file, or a built-in study: quickstart, fashion-mnist or federation.")
     ] = "quickstart",
     out: Annotated[
         Path | None, typer.Option(help=f"Folder of the study. [default: {DEFAULT_FOLDER}/NAME]")

@@ -23,6 +23,7 @@ from limbeck.core.files import write_text
 from limbeck.core.seeds import derive_seed
 from limbeck.data import DataSet, Inputs, Normalization, Samples
 from limbeck.data.hold_out import hold_out
+from limbeck.data.inputs import input_shape, move_inputs
 from limbeck.engine import accuracy, predict
 from limbeck.federate.client import OWN_MODEL, BuildFn, Client, state_of
 from limbeck.federate.memory import FolderMemory, RamMemory
@@ -68,9 +69,12 @@ class Terms:
 
     def prepare(self, samples: Samples, device: torch.device) -> tuple[Inputs, Tensor]:
         """Samples as models take them, and their labels, on a device."""
-        placed = samples.to(device)
+        return self.prepare_inputs(samples.inputs, device), samples.labels.to(device)
+
+    def prepare_inputs(self, inputs: Inputs, device: torch.device) -> Inputs:
+        """Inputs as models take them, on a device."""
         normalization = Normalization(mean=tuple(self.mean), std=tuple(self.std))
-        return data.normalize(placed.inputs, normalization), placed.labels
+        return data.normalize(move_inputs(inputs, device), normalization)
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,8 @@ class Assembly:
 
     def find_proxy(self, terms: Terms, device: torch.device) -> Inputs | None:
         """The unlabelled proxy set, None without one."""
+        if self.spec.data.proxy is not None:
+            return _read_proxy(self.spec.data.proxy, terms, device)
         ids = self.reserved.proxy
         return terms.prepare(self.data_set.subset(ids), device)[0] if len(ids) else None
 
@@ -202,7 +208,7 @@ def make_site_client(site: SitePart, index: int, terms: Terms, spec: FederateSpe
         proxy = assembly.find_proxy(terms, device)
     else:
         train, held_out = _read_own(site, terms)
-        proxy = None
+        proxy = None if site.proxy is None else _read_proxy(site.proxy, terms, device)
     memory = FolderMemory(site.folder / "memory" / spec.hash)
     client = _make_client(
         terms,
@@ -218,6 +224,18 @@ def make_site_client(site: SitePart, index: int, terms: Terms, spec: FederateSpe
     )
     _bring_model(client, site)
     return client
+
+
+def _read_proxy(source: str, terms: Terms, device: torch.device) -> Inputs:
+    """A public, unlabelled proxy set."""
+    inputs = data.load_inputs(source)
+    require(
+        input_shape(inputs) == tuple(terms.input_shape),
+        "proxy samples have the federation's shape",
+        f"{input_shape(inputs)} in `{source}` for {tuple(terms.input_shape)}",
+        "Bring them to that size and number of channels.",
+    )
+    return terms.prepare_inputs(inputs, device)
 
 
 def _read_own(site: SitePart, terms: Terms) -> tuple[Samples, Samples | None]:

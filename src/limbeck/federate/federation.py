@@ -52,6 +52,11 @@ class Federation:
     proxy: Inputs | None = None
 
     @property
+    def num_classes(self) -> int:
+        """How many classes there are, from what the clients said of themselves."""
+        return len(self.parties[0].class_counts)
+
+    @property
     def archs(self) -> list[str]:
         """The architectures in use, each once, in the order of the clients."""
         return list(dict.fromkeys(party.arch for party in self.parties))

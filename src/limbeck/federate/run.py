@@ -58,7 +58,14 @@ class Recipe:
             "nothing",
             "Add `distil`.",
         )
-        make_strategy_settings(get_strategy(self.strategy), self.settings)
+        strategy = get_strategy(self.strategy)
+        make_strategy_settings(strategy, self.settings)
+        require(
+            strategy.has_global_model or self.start == "scratch",
+            f"`{self.strategy}`, which shares no model, begins from `scratch`",
+            f"start={self.start}",
+            "Use `scratch`, or a strategy with a shared model.",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from limbeck.federate.plan import Privacy
 from limbeck.federate.privacy import spent_budget
 from limbeck.federate.run import Server, federate
 from limbeck.federate.server import Courier, Standing
+from limbeck.federate.spec import FederateSpec
 
 SPEC_FILE, ROUNDS_FILE, LEDGER_FILE, MODELS_FOLDER = "spec.yaml", "rounds.parquet", "ledger.parquet", "models"
 ROUND_SCHEMA = {
@@ -92,6 +93,20 @@ def run_session(
                 break
     assert standing is not None
     _write_results(assembly, server, standing, ledger, folder)
+    return _sum_up(spec, standing, ledger, folder)
+
+
+def read_outcome(spec: FederateSpec, folder: Path) -> Outcome | None:
+    """What the run that a folder holds has come to, None when it holds none.
+
+    Raises:
+        InputError: When the folder holds another run.
+    """
+    kept = recall(folder, spec_hash=spec.hash)
+    return None if kept is None else _sum_up(spec, kept.standing, kept.ledger, folder)
+
+
+def _sum_up(spec: FederateSpec, standing: Standing, ledger: Ledger, folder: Path) -> Outcome:
     return Outcome(
         standing=standing,
         ledger=ledger,

@@ -46,7 +46,7 @@ def _introduce(client: Client, request: Message) -> Answer:
     """Say what the server has to know: architecture, samples and, unless it is private, samples per class.
 
     Raises:
-        InputError: When server and client run different versions, or the client has no samples.
+        InputError: When server and client run different versions.
     """
     theirs, ours = request.facts["version"], version("limbeck")
     require(
@@ -55,7 +55,6 @@ def _introduce(client: Client, request: Message) -> Answer:
         f"{theirs} at the server, {ours} at client {client.index}",
         "Install the same version at both.",
     )
-    require(len(client) > 0, "a client has samples", f"none at client {client.index}", "Leave it out.")
     facts = {"arch": client.arch, "num_samples": len(client)}
     if not request.facts["is_private"]:
         facts["class_counts"] = client.class_counts

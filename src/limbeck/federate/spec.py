@@ -15,7 +15,6 @@ from limbeck.engine import Training
 from limbeck.federate.plan import Aggregation, LogitFormat, Plan, Privacy, Weighting
 from limbeck.federate.run import Recipe
 from limbeck.federate.starts import Distillation, get_start
-from limbeck.federate.strategies import get_strategy, make_strategy_settings
 from limbeck.models import ARCHITECTURES
 
 EXAMPLE_FILE = Path(__file__).parent / "example.yaml"
@@ -31,6 +30,7 @@ class ServerDataPart(Part):
         data_dir: Folder with a copy of a named data set.
         validation_samples: Training samples set aside at the server, to choose on and to stop by.
         proxy_samples: Training samples set aside as the unlabelled proxy set.
+        proxy: Source of a public, unlabelled proxy set, which sites with their own data can have too.
         seed: Seed of what is set aside.
     """
 
@@ -38,7 +38,18 @@ class ServerDataPart(Part):
     data_dir: Path | None = None
     validation_samples: int = Field(ge=1)
     proxy_samples: int = Field(default=0, ge=0)
+    proxy: str | None = None
     seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _check_proxy(self) -> Self:
+        require(
+            self.proxy is None or self.proxy_samples == 0,
+            "the proxy set is either `proxy` or `proxy_samples` of the training samples",
+            "both",
+            "Leave one out.",
+        )
+        return self
 
 
 class SplitPart(Part):
@@ -153,18 +164,12 @@ class FederateSpec(Part):
             f"min_replies={self.min_replies}, {self.num_clients} clients",
             "Lower it.",
         )
-        self._check_start_and_strategy()
+        self._check_start()
         return self
 
-    def _check_start_and_strategy(self) -> None:
-        start, strategy = get_start(self.start), get_strategy(self.strategy)
-        make_strategy_settings(strategy, self.settings)
-        require(
-            not start.is_distilled or self.distil is not None,
-            f"the start `{self.start}` has `distil`",
-            "none",
-            "Add `distil` with a training, a temperature and a weight.",
-        )
+    def _check_start(self) -> None:
+        """What `Recipe` does not check."""
+        start = get_start(self.start)
         require(
             self.tune is None or start.is_distilled,
             "`tune` is for a start that distils",
@@ -243,6 +248,7 @@ class SitePart(Part):
         client: Which client of the spec's split the site is, for trials; None for data of its own.
         source: The site's own data: a name or a path; see `limbeck.data.load`.
         data_dir: Folder with a copy of a named data set.
+        proxy: Source of the public, unlabelled proxy set, for strategies whose clients need it.
         held_out: Share of its samples the site measures on and does not train on; None for the test samples
             of its own data, or of a client of the split for what the spec says.
         arch: Architecture of its models, None for the spec's.
@@ -256,6 +262,7 @@ class SitePart(Part):
     client: int | None = Field(default=None, ge=0)
     source: str | None = None
     data_dir: Path | None = None
+    proxy: str | None = None
     held_out: Share | None = None
     arch: str | None = None
     model: Path | None = None

@@ -1,4 +1,4 @@
-"""Real Flower on this machine, encrypted and with registered keys: the simulation's result, whatever is killed.
+"""Real Flower on this machine, encrypted, with registered keys: the simulation's result, whatever is killed.
 
 Waiting is for events, each with a limit; how long they take changes no result.
 """

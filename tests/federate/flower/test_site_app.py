@@ -6,7 +6,6 @@ from limbeck import __version__
 from limbeck.core.errors import InputError
 from limbeck.federate.assembly import assemble
 from limbeck.federate.client import OWN_MODEL
-from limbeck.federate.memory import FolderMemory
 from limbeck.federate.messages import Message, decode, encode
 from limbeck.federate.spec import FederateSpec
 
@@ -55,8 +54,8 @@ def test_a_site_says_who_it_is_and_does_what_it_is_asked(ask, hello, tmp_path):
     reply = ask(hello, step=1)
     assert (reply.facts["arch"], reply.facts["num_samples"]) == ("mlp", 50)
     assert ask(PRETRAIN, step=2) == Message(task="pretrain", round=0)
-    memory = FolderMemory(tmp_path / "runs" / RUN / "memory")
-    assert memory.read(OWN_MODEL, before=1) is not None
+    kept = list((tmp_path / "runs" / RUN).rglob(f"{OWN_MODEL}-0.safetensors"))
+    assert len(kept) == 1
 
 
 def test_the_same_message_again_is_answered_equally(ask, hello):

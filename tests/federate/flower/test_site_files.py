@@ -97,7 +97,7 @@ def test_the_sites_file_is_valid_and_names_the_site_after_its_folder(folder):
 
 def test_every_key_of_a_site_is_explained_in_its_file(folder):
     text = (folder / "site.yaml").read_text()
-    explained = {"name", "folder", "source", "client", "held_out", "arch", "model", "device"}
+    explained = {"name", "folder", "source", "client", "held_out", "proxy", "arch", "model", "device"}
     assert all(f"\n{key}: " in text or f"\n# {key}: " in text for key in explained)
 
 

@@ -11,10 +11,10 @@ from limbeck.core.errors import InputError
 from limbeck.federate.messages import Ledger, encode
 from limbeck.federate.site import reply_to
 from limbeck.federate.strategies import STRATEGIES
+from limbeck.federate.strategies.private_model import recall_private
 from limbeck.federate.strategies.public_logits import (
     as_probabilities,
     draw_public,
-    recall_private,
     soft_cross_entropy,
 )
 from limbeck.federate.strategies.record import ServerState

@@ -228,7 +228,7 @@ def _follow(
         for number, line in enumerate(_read_log(flower, run_id, log)):
             if line.startswith(SAID) and number >= num_seen:
                 print_fn(line.removeprefix(SAID))
-            told = _read_error(line) or told
+            told = read_error(line) or told
             num_seen = max(num_seen, number + 1)
         state = _read_state_patiently(flower, run_id)
         if state["status"].startswith(FINISHED):
@@ -236,7 +236,7 @@ def _follow(
         time.sleep(PAUSE_SECONDS)
 
 
-def _read_error(line: str) -> InputError | RunError | None:
+def read_error(line: str) -> InputError | RunError | None:
     """The error that a run ended with, None for any other line."""
     if line.startswith(INPUT_ERROR):
         return InputError(line.removeprefix(INPUT_ERROR))

@@ -57,6 +57,9 @@ source: {source}
 # Share of its samples that the site measures on and does not train on; left out, its test samples.
 # held_out: 0.2
 
+# The public, unlabelled proxy set, for strategies whose clients need it: a name or a path.
+# proxy: digits
+
 # Architecture of the site's models; left out, that of the spec.
 # arch: resnet20
 

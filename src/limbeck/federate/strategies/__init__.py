@@ -5,7 +5,9 @@ from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 
-from limbeck.core.errors import require_known
+from pydantic import TypeAdapter, ValidationError
+
+from limbeck.core.errors import InputError, require_known
 from limbeck.federate.strategies.ds_fl import DS_FL
 from limbeck.federate.strategies.fading_pull import FADING_PULL
 from limbeck.federate.strategies.fd import FD
@@ -72,7 +74,18 @@ def make_strategy_settings(strategy: Strategy[Any], changes: Mapping[str, Any]) 
     known = [entry.name for entry in fields(strategy.defaults)]
     for name in changes:
         require_known(f"setting of `{strategy.name}`", name, known)
-    return type(strategy.defaults)(**changes)
+    try:
+        return TypeAdapter(type(strategy.defaults)).validate_python(dict(changes))
+    except ValidationError as error:
+        first = error.errors()[0]
+        cause = first.get("ctx", {}).get("error")
+        if isinstance(cause, InputError):
+            raise cause from error
+        place = ".".join(map(str, first["loc"]))
+        raise InputError(
+            f"`{place}` of `{strategy.name}` must have its type, but got {first['input']!r}: {first['msg']}. "
+            "Correct it."
+        ) from error
 
 
 __all__ = [

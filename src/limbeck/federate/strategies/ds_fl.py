@@ -23,6 +23,7 @@ from limbeck.federate.local_training import train_locally
 from limbeck.federate.messages import Message, State
 from limbeck.federate.server_distillation import at_server
 from limbeck.federate.strategies.averaging import describe_round
+from limbeck.federate.strategies.private_model import recall_private
 from limbeck.federate.strategies.public_logits import (
     CONSENSUS,
     aggregate_rows,
@@ -32,7 +33,6 @@ from limbeck.federate.strategies.public_logits import (
     draw_public,
     follow_consensus,
     learn_public,
-    recall_private,
     send_consensus,
     shapes_of_rows,
     soft_cross_entropy,

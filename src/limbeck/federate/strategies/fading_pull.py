@@ -32,10 +32,9 @@ from limbeck.federate.strategies.record import (
     MODEL,
     Reply,
     ServerState,
-    Shapes,
     Strategy,
     make_request,
-    shapes_of_request,
+    shapes_of_model,
 )
 from limbeck.losses import check_settings, cross_entropy, kd
 
@@ -98,12 +97,6 @@ def send_model_and_start(
         tensors |= as_group(START, start)
     weight = settings.weight * settings.fade**state.round
     return make_request("fading-pull", federation, state, tensors=tensors, facts={"weight": weight})
-
-
-def shapes_of_model(request: Message) -> Shapes:
-    """What comes back: the model, without the starting model."""
-    shapes = shapes_of_request(request)
-    return {name: shape for name, shape in shapes.items() if name.startswith(f"{MODEL}/")}
 
 
 def train_pulled(client: Client, request: Message, settings: FadingPullSettings) -> Answer:

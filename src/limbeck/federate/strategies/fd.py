@@ -23,11 +23,9 @@ from limbeck.federate.local_training import LocalLossFn, train_locally
 from limbeck.federate.logit_format import pack_logits, packed_shapes, unpack_logits
 from limbeck.federate.messages import Message, State, as_group
 from limbeck.federate.strategies.averaging import describe_round
+from limbeck.federate.strategies.private_model import PRIVATE, recall_private
 from limbeck.federate.strategies.public_logits import (
     LOGITS,
-    PRIVATE,
-    count_classes,
-    recall_private,
     soft_cross_entropy,
 )
 from limbeck.federate.strategies.record import Reply, ServerState, Shapes, Strategy, make_request
@@ -67,7 +65,7 @@ def send_means_of_others(
         f"aggregation={plan.aggregation}",
         "Leave `aggregation` out.",
     )
-    facts = {"num_classes": count_classes(federation)}
+    facts = {"num_classes": federation.num_classes}
     if not state.memory:
         return make_request("fd", federation, state, tensors={}, facts=facts)
     means, known = mean_of_others(state.memory, party.index)

@@ -64,13 +64,9 @@ def send_average(
     """The average that training goes on from, and the size of what has to come back."""
     del settings
     model = state.memory or state.models[party.arch]
-    head = find_head(fill(federation.build_fn(party.arch), model), _count_classes(federation))
+    head = find_head(fill(federation.build_fn(party.arch), model), federation.num_classes)
     facts = {"classes": head.out_features, "features": head.in_features}
     return make_request("fedavg-refit", federation, state, tensors=as_group(MODEL, model), facts=facts)
-
-
-def _count_classes(federation: Federation) -> int:
-    return len(federation.parties[0].class_counts)
 
 
 def shapes_of_model_and_statistics(request: Message) -> Shapes:

@@ -27,10 +27,9 @@ from limbeck.federate.strategies.record import (
     MODEL,
     Reply,
     ServerState,
-    Shapes,
     Strategy,
     make_request,
-    shapes_of_request,
+    shapes_of_model,
 )
 from limbeck.losses import cross_entropy, kd
 from limbeck.models.averaging import weighted_average
@@ -65,12 +64,6 @@ def send_model_and_teacher(
     if past:
         tensors |= as_group(TEACHER, weighted_average([model, *past], [1.0] * (1 + len(past))))
     return make_request("fedgkd", federation, state, tensors=tensors)
-
-
-def shapes_of_model(request: Message) -> Shapes:
-    """What comes back: the model, without the teacher."""
-    shapes = shapes_of_request(request)
-    return {name: shape for name, shape in shapes.items() if name.startswith(f"{MODEL}/")}
 
 
 def train_taught(client: Client, request: Message, settings: FedGKDSettings) -> Answer:

@@ -21,13 +21,13 @@ from limbeck.federate.federation import Federation
 from limbeck.federate.local_training import train_locally
 from limbeck.federate.messages import Message
 from limbeck.federate.strategies.averaging import describe_round
+from limbeck.federate.strategies.private_model import recall_private
 from limbeck.federate.strategies.public_logits import (
     CONSENSUS,
     aggregate_rows,
     answer_with_rows,
     check_public_samples,
     follow_consensus,
-    recall_private,
     send_consensus,
     shapes_of_rows,
 )

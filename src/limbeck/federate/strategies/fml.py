@@ -14,19 +14,18 @@ Cost: FedAvg's messages for the shared model; a client trains two models and kee
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from limbeck.core.errors import require, require_known
 from limbeck.federate.aggregation import aggregate
-from limbeck.federate.client import AFTER_START, OWN_MODEL, Answer, Client, fill, state_of
+from limbeck.federate.client import Answer, Client, fill, state_of
 from limbeck.federate.federation import Federation, Party
 from limbeck.federate.local_training import answer_with_model, train_locally
 from limbeck.federate.messages import Message, as_group
 from limbeck.federate.strategies.averaging import count_shares, describe_round
+from limbeck.federate.strategies.private_model import PRIVATE, recall_private
 from limbeck.federate.strategies.record import MODEL, Reply, ServerState, Strategy, make_request
 from limbeck.losses import distillation
-
-PRIVATE = "private"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,14 +88,6 @@ def train_mutually(client: Client, request: Message, settings: FMLSettings) -> A
         facts=describe_round(course.losses, client.measure(private)),
         kept={PRIVATE: state_of(private)},
     )
-
-
-def recall_private(client: Client, request: Message) -> nn.Module:
-    """The private model before the round: in its first the client's own, or an untrained one without."""
-    kept = client.memory.read(PRIVATE, before=request.round)
-    if kept is None:
-        kept = client.memory.read(OWN_MODEL, before=AFTER_START)
-    return client.build_fn(client.arch) if kept is None else client.make_model(kept)
 
 
 def combine_shared(

@@ -17,33 +17,19 @@ from limbeck.core.seeds import derive_seed, numpy_rng
 from limbeck.data import Inputs, count_samples, take_samples
 from limbeck.engine import Course, Training, device_of, predict_logits
 from limbeck.federate.aggregation import aggregate
-from limbeck.federate.client import AFTER_START, OWN_MODEL, Answer, Client, state_of
+from limbeck.federate.client import Answer, Client, state_of
 from limbeck.federate.federation import Federation, Party
 from limbeck.federate.local_training import training_of
 from limbeck.federate.logit_format import pack_logits, packed_shapes, unpack_logits
 from limbeck.federate.messages import Message, as_group
 from limbeck.federate.strategies.averaging import count_shares
+from limbeck.federate.strategies.private_model import PRIVATE
 from limbeck.federate.strategies.record import Reply, RequestFn, ServerState, Shapes, make_request
-
-PRIVATE = "private"
-"""Name under which a client keeps the model that it alone has."""
 
 CONSENSUS, LOGITS = "consensus", "logits"
 
 PullFn = Callable[[Tensor, Tensor], Tensor]
 """(logits of a model, what the consensus says of the same samples) to one number per sample."""
-
-
-def recall_private(client: Client, request: Message) -> nn.Module:
-    """The client's private model as it was before the round; at first its own, or the untrained one."""
-    kept = client.memory.read(PRIVATE, before=request.round)
-    kept = client.memory.read(OWN_MODEL, before=AFTER_START) if kept is None else kept
-    return client.build_fn(client.arch) if kept is None else client.make_model(kept)
-
-
-def count_classes(federation: Federation) -> int:
-    """The number of classes of the federation, from what the clients said of themselves."""
-    return len(federation.parties[0].class_counts)
 
 
 def check_public_samples(public_samples: int | None) -> None:
@@ -90,7 +76,7 @@ def send_consensus(strategy: str) -> RequestFn:
         ids = draw_public(
             total, settings.public_samples, seed=federation.plan.seed, round_number=round_number
         )
-        facts = {"proxy_samples": total, "num_rows": len(ids), "num_classes": count_classes(federation)}
+        facts = {"proxy_samples": total, "num_rows": len(ids), "num_classes": federation.num_classes}
         consensus = state.memory.get(CONSENSUS)
         packed = {} if consensus is None else pack_logits(consensus, federation.plan.logit_format)
         return make_request(strategy, federation, state, tensors=as_group(CONSENSUS, packed), facts=facts)

@@ -78,6 +78,12 @@ def shapes_of_request(request: Message) -> Shapes:
     return {name: tuple(tensor.shape) for name, tensor in request.tensors.items()}
 
 
+def shapes_of_model(request: Message) -> Shapes:
+    """The names and shapes of the shared model, where more than that was sent."""
+    shapes = shapes_of_request(request)
+    return {name: shape for name, shape in shapes.items() if name.startswith(f"{MODEL}/")}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Strategy(Generic[S]):
     """A way to run federated learning.
