@@ -14,9 +14,9 @@ PUBLIC = {
     "count_parameters encode_texts export infer_num_classes load load_classifier load_weights "
     "measure_truncation parse_normalization read_card read_state save save_classifier "
     "weighted_average",
-    "losses": "align_logits bidirectional blend check_settings coverage_mean cross_entropy dist "
-    "distillation dkd kd mean_logits mean_probabilities mutual nkd select_targets standardize "
-    "teacher_weights weighted_probabilities",
+    "losses": "align_logits bidirectional blend calibrated_cross_entropy check_settings coverage_mean "
+    "cross_entropy dist distillation dkd kd mean_logits mean_probabilities mutual nkd ntd select_targets "
+    "share_mean standardize teacher_weights weighted_probabilities",
     "techniques": "TECHNIQUES AnySettings ComposedTechnique DistSettings DkdSettings FrozenTechnique "
     "MutualTechnique NkdSettings Outputs Settings Target Technique get_technique "
     "list_coefficients make_settings standardize_technique",
@@ -28,8 +28,8 @@ PUBLIC = {
     "pretrain tells_better_than_chance train use_threads warm_up",
     "pairs": "Attempt Comparison Outcome Standing TransferRecord compare measure_calibration transfer",
     "tune": "DRIVERS Tried Tuned Worth choose_best compare_paired grid_points tune",
-    "federate": "STARTS Client Consolidation Entry Ledger Round Start Started decode encode make_start "
-    "run_fedavg",
+    "federate": "STARTS STRATEGIES Client Distillation Entry Ledger Message Plan Privacy Recipe Round Server "
+    "Simulation Standing decode encode federate",
     "study": "Plan Progress Run StudyOutcome StudySpec list_builtin load_spec make_plan parse_spec run_study",
 }
 

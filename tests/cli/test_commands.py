@@ -103,6 +103,16 @@ def test_commands_and_their_options_are_the_promised_ones():
         "compare": sorted([*MODEL_OPTIONS, *DATA_OPTIONS, *RUN_OPTIONS]),
         "transfer": sorted([*MODEL_OPTIONS, *DATA_OPTIONS, *TRANSFER_OPTIONS, *RUN_OPTIONS]),
         "tune": sorted([*MODEL_OPTIONS, *DATA_OPTIONS, *TUNE_OPTIONS, *RUN_OPTIONS]),
+        "federate": [
+            "--device",
+            "--engine",
+            "--json",
+            "--new-site",
+            "--out",
+            "--print-spec",
+            "--superlink",
+            "--workers",
+        ],
         "report": ["--json", "--open"],
         "doctor": ["--calibrate", "--data-dir", "--json"],
     }
@@ -208,6 +218,8 @@ def test_the_doctor_answers_in_json(capsys):
     content = json.loads(capsys.readouterr().out)
     assert content["machine"]["cores"] >= 1
     assert content["data"]["digits"].startswith("1437 training")
+    assert set(content["extras"]) == {"export", "flower", "hf", "privacy", "timm"}
+    assert content["extras"]["timm"].startswith("timm ")
 
 
 def test_the_doctor_names_the_cache_and_its_size(capsys, tmp_path, monkeypatch):

@@ -75,7 +75,9 @@ def test_a_file_that_cannot_be_read_is_named(content, tmp_path):
     path = tmp_path / "spec.yaml"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(InputError, match=r"spec\.yaml` must be a readable YAML file, but: .* Check the path\."):
+    with pytest.raises(
+        InputError, match=r"spec\.yaml` must be a readable YAML file, but: .* Check the path\."
+    ):
         read_part(path, Outer, remedy=REMEDY)
 
 

@@ -13,7 +13,17 @@ from limbeck.federate.keeping import CHECKPOINT_FILE, keep, recall
 from limbeck.federate.memory import FolderMemory
 
 # Each keeps something else at the server or at clients; `fd` and `fedmd` share no model.
-WITH_MEMORY = ("fedavg", "fedavgm", "fedadam", "scaffold", "fedgkd", "fml", "fd", "fedavg-refit", "fading-pull")
+WITH_MEMORY = (
+    "fedavg",
+    "fedavgm",
+    "fedadam",
+    "scaffold",
+    "fedgkd",
+    "fml",
+    "fd",
+    "fedavg-refit",
+    "fading-pull",
+)
 
 
 def assert_same_standing(ours, theirs):
@@ -23,6 +33,7 @@ def assert_same_standing(ours, theirs):
     assert_same_bits(ours.state.memory, theirs.state.memory)
     assert (ours.best_round, ours.start_bytes) == (theirs.best_round, theirs.start_bytes)
     assert ours.start_seconds == theirs.start_seconds
+    assert ours.start_settings == theirs.start_settings
     for mine, other in ((ours.state.models, theirs.state.models), (ours.best_models, theirs.best_models)):
         assert mine.keys() == other.keys()
         for arch, state in other.items():
@@ -48,7 +59,9 @@ def go(recipe, clients, ledger, *, standing=None):
 def test_what_is_kept_is_recalled(name, tmp_path):
     clients = make_clients()
     for index in clients:
-        clients[index] = replace(clients[index], held_out=(clients[index].inputs[:9], clients[index].labels[:9]))
+        clients[index] = replace(
+            clients[index], held_out=(clients[index].inputs[:9], clients[index].labels[:9])
+        )
     meddler = Meddler(
         Simulation(clients), damage={1: fail("it was cut off"), 2: lambda _: None, 3: change_tensors(poison)},
         rounds=(1,),
@@ -113,7 +126,9 @@ def kept(tmp_path):
 
 
 def test_the_run_of_another_spec_is_refused(kept):
-    with pytest.raises(InputError, match=r"a folder holds one run.*that of another spec\. Choose another folder"):
+    with pytest.raises(
+        InputError, match=r"a folder holds one run.*that of another spec\. Choose another folder"
+    ):
         recall(kept, spec_hash="other")
 
 

@@ -3,6 +3,7 @@
 import copy
 import itertools
 from dataclasses import replace
+from importlib.metadata import version
 
 import pytest
 import torch
@@ -210,7 +211,8 @@ def test_the_server_learns_what_clients_say_of_themselves_and_tells_its_terms():
         (0, "mlp", 7, (7, 0)),
         (1, "cnn", 8, (8, 0)),
     ]
-    assert seen == [{"is_private": False, "terms": terms}] * 2
+    ours = version("limbeck")
+    assert seen == [{"version": ours, "is_private": False, "terms": terms}] * 2
 
 
 def test_different_architectures_are_refused_before_anything_is_computed():

@@ -18,6 +18,7 @@ from limbeck.federate.spec import (
 )
 
 SITES = {"split": None, "num_sites": 3}
+TUNED = {"start": "mesh", "tune": {"temperatures": [1, 4], "weights": [0.3, 0.7]}}
 RICH = {
     "arch": ["mlp", "cnn", "mlp"],
     "strategy": "feddf",
@@ -44,8 +45,8 @@ def read(text, path):
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, RICH, SITES, {"privacy": {"clip_norm": 0.5, "delta": 1e-5}, "start": "scratch"}],
-    ids=["small", "rich", "sites", "private"],
+    [{}, RICH, SITES, {"privacy": {"clip_norm": 0.5, "delta": 1e-5}, "start": "scratch"}, TUNED],
+    ids=["small", "rich", "sites", "private", "tuned"],
 )
 def test_a_spec_reads_back_from_its_own_yaml(changes, tmp_path):
     spec = make_spec(**changes)
@@ -108,6 +109,13 @@ def test_the_recipe_is_what_the_spec_says():
     assert recipe.distillation.weight == 0.3
 
 
+def test_settings_to_choose_from_are_every_temperature_with_every_weight():
+    candidates = make_spec(**TUNED).recipe.candidates
+    assert [(one.temperature, one.weight) for one in candidates] == [(1, 0.3), (1, 0.7), (4, 0.3), (4, 0.7)]
+    assert {one.training for one in candidates} == {make_spec().distil.training}
+    assert make_spec().recipe.candidates == ()
+
+
 def test_clients_are_those_of_the_split_or_the_sites():
     assert (make_spec().num_clients, make_spec().archs) == (3, ("mlp",) * 3)
     spec = make_spec(split=None, num_sites=2, arch=["cnn", "mlp"], strategy="feddf", pretrain=None)
@@ -129,6 +137,15 @@ def test_clients_are_those_of_the_split_or_the_sites():
         ({"privacy": {"clip": 1}}, ["Unknown key `privacy.clip`", "Did you mean `clip_norm`"]),
         ({"data__validation_samples": 0}, ["0 at `data.validation_samples`"]),
         ({"data__proxy_samples": -1}, ["-1 at `data.proxy_samples`"]),
+        (
+            {"data__proxy": "other.npz"},
+            ["the proxy set is either `proxy` or `proxy_samples`", "got both", "`data`"],
+        ),
+        ({"tune": {"temperatures": [], "weights": [0.5]}}, ["`tune.temperatures`"]),
+        ({"tune": TUNED["tune"]}, ["`tune` is for a start that distils", "start=weight-average"]),
+        ({"start": "mesh", "tune": {"temperatures": [0], "weights": [1]}}, ["temperature > 0"]),
+        ({"start": "mesh", "tune": {"temperatures": [1], "weights": [2]}}, ["0 <= weight <= 1"]),
+        ({"strategy": "fd"}, ["`fd`, which shares no model", "start=weight-average"]),
         (
             {"split__strategy": "dirichlt"},
             ["Unknown partition strategy", "Did you mean `dirichlet`", "`split`"],

@@ -1,7 +1,9 @@
 """`limbeck doctor`: what this machine offers, what has been measured on it and what is missing."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,8 +41,10 @@ def doctor(
     facts = {**describe_hardware(pick_device()), **describe_versions()}
     found = {name: _find_data(name, data_dir) for name in data_sets.SOURCES}
     calibrated = [*list_calibrated(), *(_calibrate_now() if calibrate else [])]
+    extras = _find_extras()
     rows = [
         *facts.items(),
+        *((f"extra: {name}", status) for name, status in extras.items()),
         ("cache of models' outputs", f"{cache.folder}, {text_bytes(cache.count_bytes())}"),
         *((f"data: {name}", status) for name, status in found.items()),
         *(("calibrated", describe_calibrated(choice)) for choice in calibrated),
@@ -49,7 +53,8 @@ def doctor(
     if as_json:
         size = {"folder": str(cache.folder), "bytes": cache.count_bytes()}
         measured = [asdict(choice) for choice in calibrated]
-        print_json({"machine": facts, "cache": size, "data": found, "calibrated": measured})
+        content = {"machine": facts, "extras": extras, "cache": size, "data": found, "calibrated": measured}
+        print_json(content)
     return 0
 
 
@@ -82,6 +87,22 @@ def _calibrate_now() -> "list[Calibrated]":
         for arch in CALIBRATED_ARCHS
     }
     return [measure_layouts(model.to(device), batch, name=arch) for arch, model in built.items()]
+
+
+def _find_extras() -> dict[str, str]:
+    """Per extra of the package the versions of its libraries, or how to install them."""
+    found: dict[str, str] = {}
+    for extra in sorted(metadata("limbeck").get_all("Provides-Extra") or ()):
+        wanted = [
+            re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]
+            for line in requires("limbeck") or ()
+            if re.search(rf"extra == ['\"]{extra}['\"]", line)
+        ]
+        try:
+            found[extra] = ", ".join(f"{name} {version(name)}" for name in wanted)
+        except PackageNotFoundError as error:
+            found[extra] = f"{error.name} is missing. Install it with `pip install 'limbeck[{extra}]'`."
+    return found
 
 
 def _find_data(name: str, data_dir: Path | None) -> str:

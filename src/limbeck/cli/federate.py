@@ -1,6 +1,6 @@
 """`limbeck federate`: make a starting model and run federated learning, simulated or on Flower."""
 
-import time
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from limbeck.cli.output import make_console, print_answer, print_json, print_paths
+from limbeck.cli.output import explain_interrupt, make_console, print_answer, print_json, print_paths
 from limbeck.core.errors import InputError, RunError, require, require_known
 
 if TYPE_CHECKING:
@@ -44,6 +44,10 @@ def federate(  # noqa: PLR0913 - the command's options
             help="Write keys, certificates and a commented site file into this folder, and no more."
         ),
     ] = None,
+    host: Annotated[
+        list[str] | None,
+        typer.Option(help="--new-site: a name or address that sites reach the server by; may be repeated."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
     print_spec: Annotated[
         bool, typer.Option("--print-spec", help="Print the spec as YAML and do nothing else.")
@@ -63,7 +67,7 @@ def federate(  # noqa: PLR0913 - the command's options
         "Leave it out for one client per core at a time.",
     )
     if new_site is not None:
-        return _write_site(new_site)
+        return _write_site(new_site, host or [])
     loaded = load_example() if spec is None else load_federate_spec(spec)
     if print_spec:
         print_answer(loaded.to_yaml())
@@ -79,10 +83,13 @@ def federate(  # noqa: PLR0913 - the command's options
         raise RunError(
             f"Interrupted: {display.describe_kept()} Run the same command again to go on."
         ) from error
+    if outcome is None:
+        return _say_elsewhere(folder, as_json=as_json)
+    page = _write_page(folder)
     if as_json:
-        print_json({"folder": str(folder)} if outcome is None else describe_outcome(outcome))
-    if outcome is not None:
-        _print_outcome(console, loaded, outcome)
+        print_json({**describe_outcome(outcome), "report": str(page)})
+    _print_outcome(console, loaded, outcome)
+    print_paths(console, {"Report": page})
     return 0
 
 
@@ -132,7 +139,21 @@ def _run_on_flower(
     return read_outcome(spec, folder)
 
 
-def _write_site(folder: Path) -> int:
+def _say_elsewhere(folder: Path, *, as_json: bool) -> int:
+    """Say no more than the folder's name, since it is on the SuperLink's machine."""
+    if as_json:
+        print_json({"folder": str(folder)})
+    return 0
+
+
+def _write_page(folder: Path) -> Path:
+    from limbeck.report import build_federation_page
+
+    with explain_interrupt(folder):
+        return build_federation_page(folder)
+
+
+def _write_site(folder: Path, hosts: list[str]) -> int:
     try:
         from limbeck.federate.flower.site_files import write_site_files
     except ImportError as error:
@@ -140,7 +161,7 @@ def _write_site(folder: Path) -> int:
             "`--new-site` makes keys and certificates with Flower's libraries, which are not installed. "
             "Install them with `pip install 'limbeck[flower]'`."
         ) from error
-    print_answer(write_site_files(folder))
+    print_answer(write_site_files(folder, hosts=hosts))
     return 0
 
 
@@ -150,7 +171,6 @@ class RoundDisplay:
     def __init__(self, console: Console, spec: "FederateSpec") -> None:
         self._console = console
         self._spec = spec
-        self._started = time.monotonic()
         self._shown: int | None = None
 
     def show(self, standing: "Standing") -> None:
@@ -209,7 +229,7 @@ def describe_outcome(outcome: "Outcome") -> dict[str, Any]:
         "validation_accuracy": last.validation_accuracy,
         "best_round": best.number,
         "best_accuracy": best.accuracy,
-        "epsilon": outcome.epsilon,
+        "epsilon": _finite(outcome.epsilon),
         "reached_target": outcome.reached_target,
         "start_settings": dict(standing.start_settings),
         "start_bytes": standing.start_bytes,
@@ -217,6 +237,11 @@ def describe_outcome(outcome: "Outcome") -> dict[str, Any]:
         "total_bytes": outcome.ledger.total_bytes(),
         "folder": str(outcome.folder),
     }
+
+
+def _finite(epsilon: float | None) -> float | None:
+    """The budget where there is one: JSON has no infinity, and without noise nothing is promised."""
+    return epsilon if epsilon is not None and math.isfinite(epsilon) else None
 
 
 def _print_outcome(console: Console, spec: "FederateSpec", outcome: "Outcome") -> None:
@@ -228,7 +253,7 @@ def _print_outcome(console: Console, spec: "FederateSpec", outcome: "Outcome") -
         last = standing.history[-1].number
         reached = f"reached in round {last}" if outcome.reached_target else f"not reached in {last} rounds"
         console.print(f"Target of {spec.target:.1%} on the validation samples: {reached}.", soft_wrap=True)
-    if outcome.epsilon is not None and spec.privacy is not None:
+    if spec.privacy is not None and _finite(outcome.epsilon) is not None:
         console.print(
             f"Privacy: what each client sent is ({outcome.epsilon:.3g}, {spec.privacy.delta:g})-"
             "differentially private for its samples.",

@@ -1,4 +1,4 @@
-"""`limbeck report`: build or open the report of a study."""
+"""`limbeck report`: build or open the report of a study or a federation."""
 
 import webbrowser
 from pathlib import Path
@@ -10,15 +10,16 @@ from limbeck.cli.output import explain_interrupt, make_console, print_json, prin
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="Folder of a study.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of a study or a federation.")],
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> int:
-    """Build the report of a study again, and open it."""
+    """Build the report of a study or a federation again, and open it."""
     from limbeck import report as reports
 
     with explain_interrupt(folder):
-        page = reports.build(folder)
+        build = reports.build_federation_page if reports.holds_federation(folder) else reports.build
+        page = build(folder)
     print_paths(make_console(), {"Report": page})
     if as_json:
         print_json({"report": str(page)})

@@ -182,6 +182,21 @@ def choose_participants(federation: Federation, round_number: int) -> list[Party
     return [parties[place] for place in sorted(rng.choice(len(parties), wanted, replace=False))]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Heard:
+    """What came back in a round: good replies in the order of the clients, bad ones with reasons, none."""
+
+    replies: tuple[Reply, ...]
+    rejected: Mapping[int, str]
+    missing: tuple[int, ...]
+
+    @property
+    def accuracies(self) -> dict[int, float]:
+        """By client, what it measured on its own held-out samples."""
+        told = {reply.party.index: reply.message.facts.get("accuracy") for reply in self.replies}
+        return {index: accuracy for index, accuracy in told.items() if accuracy is not None}
+
+
 def _run_round(
     federation: Federation,
     standing: Standing,
@@ -192,42 +207,63 @@ def _run_round(
     ledger: Ledger,
 ) -> Standing:
     started, state = time.perf_counter(), standing.state
-    number, last = state.round + 1, standing.history[-1]
-    parties = choose_participants(federation, number)
+    parties = choose_participants(federation, state.round + 1)
     requests = _make_requests(federation, state, parties, strategy=strategy, settings=settings)
-    carried = courier.carry(requests, ledger)
-    rejected, replies = {}, []
+    heard = _hear(federation, parties, requests, courier.carry(requests, ledger), strategy)
+    _require_replies(federation, heard, number=state.round + 1)
+    state = strategy.combine_fn(federation, state, heard.replies, settings)
+    seconds = time.perf_counter() - started
+    return _enter(federation, standing, state, heard, strategy=strategy, seconds=seconds, ledger=ledger)
+
+
+def _hear(
+    federation: Federation,
+    parties: Sequence[Party],
+    requests: Mapping[int, Message],
+    carried: Mapping[int, Message],
+    strategy: Strategy[Any],
+) -> _Heard:
+    """The replies that came back, each looked at."""
+    replies: list[Reply] = []
+    rejected: dict[int, str] = {}
     for party in parties:
-        request, message = requests[party.index], carried.get(party.index)
-        if message is None:
+        if party.index not in carried:
             continue
+        request, message = requests[party.index], carried[party.index]
         fault = find_fault(request, message, strategy, change_limit=federation.plan.change_limit)
         if fault is None:
             replies.append(Reply(party=party, request=request, message=message))
         else:
             rejected[party.index] = fault
     missing = tuple(party.index for party in parties if party.index not in carried)
-    _require_replies(federation, number, len(replies), rejected, missing)
-    state = strategy.combine_fn(federation, state, replies, settings)
-    seconds = last.seconds + time.perf_counter() - started
-    own = {
-        reply.party.index: reply.message.facts["accuracy"]
-        for reply in replies
-        if "accuracy" in reply.message.facts
-    }
+    return _Heard(replies=tuple(replies), rejected=rejected, missing=missing)
+
+
+def _enter(
+    federation: Federation,
+    standing: Standing,
+    state: ServerState,
+    heard: _Heard,
+    *,
+    strategy: Strategy[Any],
+    seconds: float,
+    ledger: Ledger,
+) -> Standing:
+    """Where the run stands after a round that took some seconds."""
+    last, own = standing.history[-1], heard.accuracies
     if strategy.has_global_model:
         accuracy, validation_accuracy = _measure(federation, state.models)
     else:
         accuracy = validation_accuracy = statistics.fmean(own.values()) if own else 0.0
     this = Round(
-        number=number,
+        number=state.round,
         accuracy=accuracy,
         validation_accuracy=validation_accuracy,
-        bytes_sent=last.bytes_sent + ledger.total_bytes(round_number=number),
-        seconds=seconds,
-        participants=tuple(reply.party.index for reply in replies),
-        rejected=rejected,
-        missing=missing,
+        bytes_sent=last.bytes_sent + ledger.total_bytes(round_number=state.round),
+        seconds=last.seconds + seconds,
+        participants=tuple(reply.party.index for reply in heard.replies),
+        rejected=heard.rejected,
+        missing=heard.missing,
         client_accuracies=own,
     )
     is_best = validation_accuracy > standing.history[standing.best_round].validation_accuracy
@@ -235,7 +271,7 @@ def _run_round(
         standing,
         state=state,
         history=(*standing.history, this),
-        best_round=number if is_best else standing.best_round,
+        best_round=state.round if is_best else standing.best_round,
         best_models=state.models if is_best else standing.best_models,
     )
 
@@ -271,23 +307,18 @@ def _require_participants(federation: Federation) -> None:
     )
 
 
-def _require_replies(
-    federation: Federation,
-    number: int,
-    num_good: int,
-    rejected: Mapping[int, str],
-    missing: Sequence[int],
-) -> None:
-    if num_good >= federation.plan.min_replies:
+def _require_replies(federation: Federation, heard: _Heard, *, number: int) -> None:
+    num_good, wanted = len(heard.replies), federation.plan.min_replies
+    if num_good >= wanted:
         return
-    reasons = [f"client {index}: {reason}" for index, reason in rejected.items()]
-    reasons += [f"client {index} did not reply" for index in missing]
+    reasons = [f"client {index}: {reason}" for index, reason in heard.rejected.items()]
+    reasons += [f"client {index} did not reply" for index in heard.missing]
     more = len(reasons) - MOST_REASONS
     listed = "; ".join([*reasons[:MOST_REASONS], *([f"and {more} more"] if more > 0 else [])])
     raise RunError(
         f"`min_replies` good replies must come back in a round, but round {number} got {num_good} of "
-        f"{federation.plan.min_replies} ({listed}). The rounds before it are kept; go on when enough "
-        "clients are there, or lower `min_replies`."
+        f"{wanted} ({listed}). The rounds before it are kept; go on when enough clients are there, or lower "
+        "`min_replies`."
     )
 
 

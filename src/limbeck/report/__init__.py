@@ -1,4 +1,4 @@
-"""What a study, comparison, transfer or search found: tables, figures, one page and its Markdown summary."""
+"""What a study, comparison, transfer, search or federation found: tables, figures, one page, Markdown."""
 
 from limbeck.report.comparison import comparison_markdown
 from limbeck.report.compute import (
@@ -11,6 +11,8 @@ from limbeck.report.compute import (
 )
 from limbeck.report.draw import draw_partition, write_figure_html
 from limbeck.report.draw_pairs import draw_comparison, draw_transfer
+from limbeck.report.federation import holds_federation
+from limbeck.report.federation_page import build_federation_page
 from limbeck.report.markdown import summary_markdown
 from limbeck.report.page import build
 from limbeck.report.pair_pages import build_comparison_page, build_transfer_page
@@ -21,6 +23,7 @@ from limbeck.report.tuning_page import build_tuning_page
 __all__ = [
     "build",
     "build_comparison_page",
+    "build_federation_page",
     "build_transfer_page",
     "build_tuning_page",
     "class_changes",
@@ -31,6 +34,7 @@ __all__ = [
     "federated_curves",
     "forgetting_table",
     "grid_surface",
+    "holds_federation",
     "rounds_saved",
     "rounds_to_target",
     "summarise_rounds",

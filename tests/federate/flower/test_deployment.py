@@ -50,7 +50,7 @@ def test_a_relative_folder_of_data_counts_from_where_the_command_was_given(tmp_p
 
 @pytest.mark.usefixtures("nobody")
 def test_a_superlink_that_is_not_up_is_told_before_anything_is_written(tmp_path):
-    with pytest.raises(RunError, match="a SuperLink must answer at 127.0.0.1"):
+    with pytest.raises(RunError, match=r"a SuperLink must answer at 127\.0\.0\.1"):
         deployment.deploy(load_example(), tmp_path / "run", superlink=None, print_fn=lambda _: None)
     assert not (tmp_path / "run").exists()
 

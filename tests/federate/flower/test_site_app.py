@@ -1,6 +1,7 @@
 """A site answers each message once or equally, in the order of sending, and keeps the runs apart."""
 
 import pytest
+import torch
 
 from limbeck import __version__
 from limbeck.core.errors import InputError
@@ -29,7 +30,7 @@ PRETRAIN = Message(task="pretrain", round=0, facts={"seed": 0, "training": SPEC.
 
 @pytest.fixture(scope="module")
 def hello():
-    terms = assemble(SPEC).make_server("cpu").terms
+    terms = assemble(SPEC).make_server(torch.device("cpu")).terms
     facts = {"version": __version__, "is_private": False, "terms": dict(terms)}
     return Message(task="hello", round=0, facts=facts)
 

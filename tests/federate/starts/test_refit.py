@@ -1,4 +1,4 @@
-"""The starts `refit` and `mesh-refit`: a consolidated model with scikit-learn's last layer on pooled features."""
+"""The starts `refit` and `mesh-refit`: scikit-learn's last layer on the pooled features of the clients."""
 
 from dataclasses import replace
 

@@ -13,10 +13,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from limbeck import __version__
 from limbeck.core.errors import InputError, RunError
 from limbeck.core.files import explain_disk_errors, write_text
 from limbeck.federate.flower.connection import read_connection, require_answer
@@ -119,7 +119,7 @@ def write_app(app: Path, spec: FederateSpec, *, run_folder: Path) -> Path:
         own = spec.data.model_copy(update={"data_dir": spec.data.data_dir.absolute()})
         spec = spec.model_copy(update={"data": own})
     texts = {
-        "version": __version__.split("+")[0],
+        "version": version("limbeck").split("+")[0],
         "description": spec.description or f"Federation {spec.name}",
         "folder": str(run_folder),
         "spec": spec.to_yaml(),

@@ -3,15 +3,16 @@
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 
 from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
-from limbeck import __version__
 from limbeck.core.errors import InputError, RunError, count, enumerate_words, require
 from limbeck.federate.flower.exchange import POLL_SECONDS, describe_failure, exchange
 
 ROLL = "limbeck.roll"
+OURS = version("limbeck")
 NO_CLIENT = -1
 ROLL_SECONDS = 120.0
 # Sites try to reach a SuperLink that was started anew every 20 s.
@@ -31,7 +32,7 @@ class Presence:
 
     name: str
     client: int = NO_CLIENT
-    version: str = __version__
+    version: str = OURS
     fault: str = ""
 
     def to_record(self) -> RecordDict:
@@ -66,7 +67,7 @@ class Roll:
 
 def call_roll(grid: Grid, nodes: Collection[int], *, seconds: float) -> dict[int, Presence]:
     """What each node says of itself; one that does not reply in time is missing."""
-    record = RecordDict({ROLL: ConfigRecord({"version": __version__})})
+    record = RecordDict({ROLL: ConfigRecord({"version": OURS})})
     replies = exchange(
         grid, dict.fromkeys(nodes, record), message_type="query", group="roll", seconds=seconds
     )
@@ -86,8 +87,8 @@ def _read_presence(node: int, reply: Message) -> Presence:
 
 def find_fault(presence: Presence) -> str | None:
     """Why a site cannot take part, None when it can."""
-    if presence.version != __version__:
-        return f"it runs limbeck {presence.version} and the server {__version__}; install the same version."
+    if presence.version != OURS:
+        return f"it runs limbeck {presence.version} and the server {OURS}; install the same version."
     return presence.fault or None
 
 

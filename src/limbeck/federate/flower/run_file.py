@@ -13,7 +13,7 @@ from limbeck.core.errors import InputError, RunError
 from limbeck.core.files import explain_disk_errors, write_text
 
 RUN_FILE, LOCK_FILE = "flower.json", "flower.lock"
-LOCK_SECONDS = 60.0
+LOCK_SECONDS = 120.0
 POLL_SECONDS = 0.2
 
 

@@ -94,8 +94,8 @@
     const chosen = document.querySelector("input[name=axis]:checked");
     const withStart = document.getElementById("with-start");
     if (!chosen) return;
-    withStart.disabled = chosen.value === "rounds";
-    axis = chosen.value + (chosen.value !== "rounds" && withStart.checked ? "_with_start" : "");
+    withStart.disabled = !withStart.dataset.axes.split(" ").includes(chosen.value);
+    axis = chosen.value + (!withStart.disabled && withStart.checked ? "_with_start" : "");
     places.filter((place) => place.dataset.kind === "federated" && place.dataset.drawn).forEach(draw);
   }
   document.querySelectorAll("input[name=axis], #with-start").forEach((input) => input.addEventListener("change", chooseAxis));
