@@ -1,7 +1,8 @@
 """Copy a study's main tables and pictures into the documentation.
 
-``python -m benchmarks.publish STUDY_FOLDER docs/results/NAME`` writes `index.md`, the first screen and
-the sections of the report as a browser draws them, and the parquet tables. It needs a Chromium.
+``python -m benchmarks.publish STUDY_FOLDER docs/results/NAME`` writes `index.md`, the spec, the first screen
+and the sections of the report as a browser draws them, and the parquet tables that have rows. It needs a
+Chromium.
 """
 
 import json
@@ -11,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import yaml
 from playwright.sync_api import Page, sync_playwright
 
+from limbeck.core.errors import enumerate_words
 from limbeck.core.files import write_text
 from limbeck.report import summary_markdown, tuning_worth
+from limbeck.study import list_builtin
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SECTIONS = {
@@ -25,7 +29,8 @@ SECTIONS = {
     "forgetting": "Forgetting",
     "federated": "Federated learning",
 }
-FIRST_SCREEN = "report.png"
+TABLES = ("results", "grid", "federation")
+FIRST_SCREEN, SPEC_FILE = "report.png", "spec.yaml"
 WIDTH, DRAW_MILLISECONDS = 1200, 1500
 
 
@@ -34,10 +39,11 @@ def main() -> None:
     study, target = map(Path, sys.argv[1:3])
     about = json.loads((study / "study.json").read_text(encoding="utf-8"))
     pictures = _draw(study / "report.html", target)
-    write_text(
-        target / "index.md", _describe(about, pictures, [summary_markdown(study), _relate_worth(study)])
-    )
-    for table in ("results", "grid", "federation"):
+    tables = [table for table in TABLES if len(pl.read_parquet(study / f"{table}.parquet"))]
+    texts = [summary_markdown(study), *([_relate_worth(study)] if "results" in tables else [])]
+    write_text(target / "index.md", _describe(about, pictures, texts, tables))
+    write_text(target / SPEC_FILE, yaml.safe_dump(about["spec"], sort_keys=False, width=110))
+    for table in tables:
         shutil.copyfile(study / f"{table}.parquet", target / f"{table}.parquet")
 
 
@@ -83,25 +89,30 @@ def _relate_worth(study: Path) -> str:
     return "\n".join(lines)
 
 
-def _describe(about: dict[str, Any], pictures: dict[str, str], texts: list[str]) -> str:
+def _describe(about: dict[str, Any], pictures: dict[str, str], texts: list[str], tables: list[str]) -> str:
     hardware, runs = about["hardware"], about["runs"]
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     lines = [
         f"# {about['name']}",
         "",
-        f"`limbeck study {about['name']}`, commit `{about['commit']}`, spec hash `{about['spec_hash']}`,",
+        f"`limbeck study {_name_spec(about)}`, commit `{about['commit']}`, spec hash `{about['spec_hash']}`,",
         f"data fingerprint `{about['data']['fingerprint']}`. {runs['total']} runs, {runs['failed']} failed,",
         f"in {about['elapsed_seconds'] / 60:.1f} minutes on {hardware['cpu']}, {hardware['cores']} cores,",
         f"{hardware['memory_gib']} GiB, {about['workers']} workers. {versions}.",
         "",
-        "Every number below is in the tables beside this page: `results.parquet`, `grid.parquet` and",
-        "`federation.parquet`.",
+        f"Every number below is in the tables beside this page: "
+        f"{enumerate_words([f'`{table}.parquet`' for table in tables])}.",
         "",
         "\n\n".join(texts),
     ]
     for title, name in pictures.items():
         lines += ["", f"## {title}", "", f"![{title}]({name})"]
     return "\n".join(lines) + "\n"
+
+
+def _name_spec(about: dict[str, Any]) -> str:
+    """The built-in study's name, or the file beside the page."""
+    return about["name"] if about["name"] in list_builtin() else SPEC_FILE
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ from limbeck.federate.client import OWN_MODEL, state_of
 from limbeck.federate.run import make_ask, meet
 
 NAIVE = ["scratch", "best-client", "weight-average"]
-ONE_ARCH = [*NAIVE, "hub", "chain", "mesh"]
+ONE_ARCH = [*NAIVE, "refit", "hub", "chain", "mesh", "mesh-refit"]
 
 
 def plain_fedavg(initial, *, rounds, training, seed):

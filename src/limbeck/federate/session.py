@@ -76,6 +76,8 @@ def run_session(
         RunError: When a round cannot be completed; the rounds before it are kept.
     """
     spec = assembly.spec
+    if spec.privacy is not None:
+        spent_budget(spec.privacy, num_messages=1)  # refuses early where it cannot be accounted for
     kept = recall(folder, spec_hash=spec.hash)
     standing, ledger = (None, Ledger()) if kept is None else (kept.standing, kept.ledger)
     write_text(folder / SPEC_FILE, spec.to_yaml())

@@ -5,6 +5,7 @@ from tests.federate.digits_world import assert_same_bits, build, consolidate, sc
 from tests.federate.starts.own_models import forget_start, train_own_models
 
 from limbeck.federate import Ledger, Message, encode
+from limbeck.federate.class_statistics import find_head
 from limbeck.federate.client import OWN_MODEL, state_of
 from limbeck.federate.messages import as_group
 from limbeck.federate.starts import get_start
@@ -19,6 +20,12 @@ EXPECTED = {
     "hub": {"messages": dict.fromkeys(range(4), 2), "models": 3 + 3 + 1},
     "chain": {"messages": dict.fromkeys(range(4), 2), "models": 1 + 2 * 3},
     "mesh": {"messages": dict.fromkeys(range(4), 6), "models": 4 + 4 * 3 + 4 * 2},
+    "refit": {"messages": dict.fromkeys(range(4), 4), "models": 4 + 4, "statistics": 4},
+    "mesh-refit": {
+        "messages": dict.fromkeys(range(4), 8),
+        "models": 4 + 4 * 3 + 4 * 2 + 4,
+        "statistics": 4,
+    },
 }
 
 
@@ -41,8 +48,10 @@ def test_a_start_sends_the_messages_and_models_it_says(trained, name):
     assert all(entry.round == 0 for entry in ledger.entries)
     model = len(encode(Message(task="", round=0, tensors=as_group("model", state_of(build("mlp"))))))
     # Beyond the models a message has little to say: tasks, settings, shares.
-    assert expected["models"] * model - 1000 <= ledger.total_bytes()
-    assert ledger.total_bytes() <= expected["models"] * model + 1000 * len(ledger.entries)
+    features, classes = find_head(build("mlp"), 10).in_features, 10
+    statistics = 8 * (features**2 + classes * features + classes)
+    wanted = expected["models"] * model + expected.get("statistics", 0) * statistics
+    assert wanted - 1000 <= ledger.total_bytes() <= wanted + 1000 * len(ledger.entries)
 
 
 @pytest.mark.parametrize("name", EXPECTED)

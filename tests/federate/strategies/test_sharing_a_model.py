@@ -20,7 +20,7 @@ from limbeck.federate.memory import FolderMemory
 from limbeck.federate.site import remember, reply_to
 from limbeck.federate.strategies import get_strategy
 
-NAMES = ("fedavg", "fedprox", "fedavgm", "fedadam", "scaffold", "fedntd", "fedgkd", "fml")
+NAMES = ("fedavg", "fedprox", "fedavgm", "fedadam", "scaffold", "fedntd", "fedgkd", "fedlc", "fml")
 every_strategy = pytest.mark.parametrize("name", NAMES)
 PARTIAL = with_rounds(4, participation=0.7)
 
