@@ -25,6 +25,14 @@ def test_a_model_is_made_from_weights():
     assert_same_bits(state_of(make_client(0).make_model(state)), state)
 
 
+def test_weights_are_contiguous_however_the_model_holds_them():
+    model = build("cnn").to(memory_format=torch.channels_last)
+    state = state_of(model)
+    assert not all(value.is_contiguous() for value in model.state_dict().values())
+    assert all(value.is_contiguous() for value in state.values())
+    assert_same_bits(state, dict(model.state_dict()))
+
+
 def test_weights_of_another_architecture_are_refused_in_one_sentence():
     with pytest.raises(InputError, match="weights must fit the model they are for") as caught:
         fill(build("mlp"), state_of(build("cnn")))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from limbeck.core.errors import InputError
 from limbeck.federate import Entry, Ledger, Message, decode, encode
-from limbeck.federate.messages import FACTS, as_group
+from limbeck.federate.messages import FACTS, as_group, count_bytes
 
 words = st.text(max_size=8)
 numbers = st.integers(-(2**40), 2**40) | st.floats(allow_nan=False, allow_infinity=False) | st.booleans()
@@ -70,6 +70,26 @@ def test_a_message_is_little_longer_than_its_tensors():
     state = make_state()
     # 12 float32, 5 float16, 2 bfloat16, 6 int8 and one int64 are 76 bytes; the rest is header and facts.
     assert 76 < len(encode(Message(task="t", round=1, tensors=state))) < 76 + 700
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.dictionaries(words, st.tuples(st.sampled_from(list(make_state())), st.integers(0, 3))),
+    st.dictionaries(words, facts),
+)
+def test_the_bytes_of_a_message_are_counted_without_encoding_it(names, said):
+    tensors = {
+        name: make_state()[kind].expand(times, *make_state()[kind].shape)
+        for name, (kind, times) in names.items()
+    }
+    message = Message(task="t", round=1, tensors=tensors, facts=said)
+    assert count_bytes(message) == len(encode(message))
+
+
+def test_tensors_that_share_memory_are_counted_under_all_their_names():
+    shared = torch.ones(3)
+    message = Message(task="t", round=1, tensors={"a": shared, "b": shared[:2]})
+    assert count_bytes(message) == len(encode(message))
 
 
 def test_tensors_that_share_memory_travel_under_all_their_names():

@@ -1,6 +1,7 @@
 """The simulation gives the same bits whatever its workers, and carries a thousand clients."""
 
 from dataclasses import replace
+from importlib.metadata import version
 
 import pytest
 import torch
@@ -18,14 +19,23 @@ from tests.federate.digits_world import (
 
 from limbeck.core.processes import can_fork
 from limbeck.engine import Training
-from limbeck.federate import Client, Ledger, Message, Plan, Recipe, Simulation, decode, encode, federate
+from limbeck.federate import (
+    Client,
+    Ledger,
+    Message,
+    Plan,
+    Privacy,
+    Recipe,
+    Simulation,
+    decode,
+    encode,
+    federate,
+)
 from limbeck.federate.client import OWN_MODEL, state_of
 from limbeck.federate.memory import FolderMemory
 from limbeck.federate.messages import as_group
-from limbeck.federate.simulation import FORK_SAMPLES
 
-# Enough epochs for the simulation to fork on any machine that can.
-LONG = replace(LOCAL, epochs=4)
+VERSION = {"version": version("limbeck")}
 needs_fork = pytest.mark.skipif(not can_fork(), reason="processes cannot be forked here")
 
 
@@ -33,13 +43,11 @@ needs_fork = pytest.mark.skipif(not can_fork(), reason="processes cannot be fork
 @pytest.mark.slow
 @pytest.mark.parametrize("start", ["weight-average", "mesh"])
 def test_the_number_of_workers_changes_no_bit(start):
-    assert sum(len(labels) for _, labels in load_samples()[:NUM_CLIENTS]) * LONG.epochs >= FORK_SAMPLES
     runs = []
     for workers in (1, 2, 3):
-        ledger = Ledger()
-        recipe = make_recipe(start=start, local=LONG, rounds=2)
-        recipe = replace(recipe, pretrain=LONG)
-        runs.append((run(recipe, Simulation(make_clients(), workers=workers), ledger=ledger)[-1], ledger))
+        ledger, recipe = Ledger(), make_recipe(start=start, rounds=2)
+        courier = Simulation(make_clients(), workers=workers, forks=True)
+        runs.append((run(recipe, courier, ledger=ledger)[-1], ledger))
     (first, entries), *others = runs
     for last, theirs in others:
         assert_same_bits(last.state.models["mlp"], first.state.models["mlp"])
@@ -48,13 +56,46 @@ def test_the_number_of_workers_changes_no_bit(start):
 
 
 @needs_fork
+def test_clipped_updates_of_convolutions_are_the_same_from_forked_clients():
+    recipe = make_recipe(rounds=2, privacy=Privacy(clip_norm=0.05))
+    clients = {index: replace(client, arch="cnn") for index, client in make_clients().items()}
+    here, forked = (run(recipe, Simulation(clients, workers=workers, forks=True)) for workers in (1, 2))
+    assert_same_bits(here[-1].state.models["cnn"], forked[-1].state.models["cnn"])
+
+
+@needs_fork
+@pytest.mark.parametrize(
+    ("here", "forked", "num_here"),
+    [
+        (1e-9, None, 2 * NUM_CLIENTS),  # takes next to nothing
+        (1.0, None, 0),  # takes long, and nobody has tried yet
+        (1.0, 0.5, 0),
+        (0.5, 1.0, 2 * NUM_CLIENTS),
+    ],
+)
+def test_clients_are_forked_where_that_pays_and_has_not_been_slower(here, forked, num_here):
+    asked = []
+
+    def build_and_tell(arch):
+        asked.append(arch)  # what a forked process appends is lost here
+        return build(arch)
+
+    courier = Simulation(make_clients(build_fn=build_and_tell), workers=2)
+    paces = {("fedavg", False): here, ("fedavg", True): forked}
+    courier.paces.update({key: pace for key, pace in paces.items() if pace is not None})
+    run(make_recipe(rounds=2), courier)
+    assert len(asked) == num_here
+
+
+@needs_fork
 def test_what_a_forked_client_has_to_remember_is_remembered_here():
     kept = []
     for workers in (1, 2):
         clients = make_clients()
-        facts = {"training": LONG.to_dict(), "seed": 0}
+        facts = {"training": LOCAL.to_dict(), "seed": 0}
         request = Message(task="pretrain", round=0, facts=facts)
-        Simulation(clients, workers=workers).carry(dict.fromkeys(clients, request), Ledger())
+        courier = Simulation(clients, workers=workers, forks=True)
+        courier.carry(dict.fromkeys(clients, request), Ledger())
         kept.append([clients[index].memory.read(OWN_MODEL, before=1) for index in clients])
     for here, forked in zip(*kept, strict=True):
         assert_same_bits(here, forked)
@@ -64,9 +105,10 @@ def test_what_a_forked_client_has_to_remember_is_remembered_here():
 def test_a_forked_client_that_fails_says_why():
     clients = make_clients()
     clients[1] = replace(clients[1], arch="cnn")
-    facts = {"training": LONG.to_dict(), "seed": 0, "privacy": None, "settings": {}}
+    facts = {"training": LOCAL.to_dict(), "seed": 0, "privacy": None, "settings": {}}
     request = Message(task="fedavg", round=1, tensors=as_group("model", state_of(build("mlp"))), facts=facts)
-    replies = Simulation(clients, workers=2).carry(dict.fromkeys(clients, request), Ledger())
+    courier = Simulation(clients, workers=2, forks=True)
+    replies = courier.carry(dict.fromkeys(clients, request), Ledger())
     assert [reply.task for reply in replies.values()] == ["fedavg", "failed", "fedavg", "fedavg"]
     assert "weights must fit the model" in replies[1].facts["reason"]
 
@@ -84,13 +126,13 @@ def test_clients_with_a_folder_come_to_the_same_as_those_in_memory(tmp_path):
 def test_replies_come_in_the_order_of_the_requests_and_each_is_told():
     told = []
     courier = Simulation(make_clients(), after_reply=lambda: told.append(1))
-    hello = Message(task="hello", round=0, facts={"is_private": False})
+    hello = Message(task="hello", round=0, facts={**VERSION, "is_private": False})
     assert list(courier.carry({2: hello, 0: hello}, Ledger())) == [2, 0]
     assert len(told) == 2
 
 
 def test_every_message_is_in_the_ledger_with_its_encoded_length():
-    ledger, hello = Ledger(), Message(task="hello", round=0, facts={"is_private": True})
+    ledger, hello = Ledger(), Message(task="hello", round=0, facts={**VERSION, "is_private": True})
     replies = Simulation(make_clients()).carry(dict.fromkeys((0, 1), hello), ledger)
     assert [(entry.client, entry.direction, entry.message_bytes) for entry in ledger.entries] == [
         (0, "down", len(encode(hello))),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.report.federation_folder import write_federation
 from tests.report.pair_records import make_comparison, make_record, make_wide_comparison
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -109,3 +110,25 @@ def test_the_choice_shows_the_starts_of_a_strategy_or_the_strategies_of_a_start(
     page.get_by_label("Curves").select_option("FedProx, mu = 1.0, every start")
     assert len(page.evaluate(shown)) == len(set(page.evaluate(colours))) == 5
     assert complaints == []
+
+
+def test_the_page_of_a_federation_is_sound_and_its_switch_knows_the_bytes_of_the_start(browser, tmp_path):
+    from limbeck.report import build_federation_page
+
+    path = build_federation_page(write_federation(tmp_path / "run", target=0.9))
+    for width, scheme in ((390, "light"), (1280, "dark")):
+        page, complaints = open_page(browser, path, width, scheme)
+        draw_everything(page)
+        page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        last = "document.getElementById('plot-curves').data.find((trace) => trace.name === 'test').x.at(-1)"
+        assert page.evaluate(last) == 3
+        page.get_by_role("radio", name="bytes").check()
+        assert page.evaluate(last) == pytest.approx(0.85)
+        page.get_by_label("with the bytes of the start").check()
+        assert page.evaluate(last) == pytest.approx(1.0)
+        page.get_by_role("radio", name="seconds").check()
+        assert page.evaluate(last) == pytest.approx(6.5)
+        assert page.get_by_label("with the bytes of the start").is_disabled()
+        assert complaints == []
+        page.close()

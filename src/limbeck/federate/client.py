@@ -122,6 +122,12 @@ def fill(model: nn.Module, state: State) -> nn.Module:
 
 
 def state_of(model: nn.Module) -> dict[str, Tensor]:
-    """The weights of a model, detached copies where they are."""
-    with torch.no_grad():
-        return {name: value.detach().clone() for name, value in model.state_dict().items()}
+    """The weights of a model, detached copies where they are.
+
+    They are contiguous, as decoded ones are: sums over weights that lie in memory in another way end in other
+    bits, and a reply would depend on whether it had travelled.
+    """
+    return {
+        name: value.detach().clone(memory_format=torch.contiguous_format)
+        for name, value in model.state_dict().items()
+    }

@@ -3,7 +3,7 @@
 They follow the page as those of `draw` do. Accuracies are drawn in percent, bytes in MB.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import plotly.graph_objects as go
@@ -17,12 +17,16 @@ from limbeck.report.wording import text_bytes, text_percent, text_seconds
 MEGABYTE = 1e6
 BAND_OPACITY = 0.14
 MOST_TICKS = 20
-LEGEND_ABOVE = {"y": 1, "yanchor": "bottom"}
-TEST_MARK = Mark(colour="#1668B8", symbol="diamond")
-VALIDATION_MARK = Mark(colour="#D08700", symbol="square", dash="dash")
-CLIENT_MARK = Mark(colour="#0A9A75", symbol="circle", dash="dot")
-DOWN_COLOUR = "#3F9FDB"
-UP_COLOUR = "#D08700"
+# A run that ended at once would otherwise be one bar as wide as the page.
+FEWEST_PLACES = 5
+TEST, VALIDATION, OWN = "test", "validation", "clients' own"
+CURVE_MARKS = {
+    TEST: Mark(colour="#1668B8", symbol="diamond"),
+    VALIDATION: Mark(colour="#D08700", symbol="square", dash="dash"),
+    OWN: Mark(colour="#0A9A75", symbol="circle", dash="dot"),
+}
+CURVE_COLUMNS = {TEST: "accuracy", VALIDATION: "validation_accuracy", OWN: "client_accuracy"}
+WAYS = {"down": ("to the clients", "#3F9FDB"), "up": ("from the clients", "#D08700")}
 
 
 def draw_federation(run: FederationRun) -> dict[str, go.Figure]:
@@ -42,27 +46,26 @@ def draw_curves(run: FederationRun) -> go.Figure:
     page switches. A strategy without a global model has the clients' curve alone.
     """
     figure = new_figure("", height=380)
-    own = run.rounds.filter(pl.col("client_accuracy").is_not_null())
-    if own.height:
-        figure.add_traces(_draw_own(own))
+    for name in reversed(list_curves(run)):
+        figure.add_traces(_draw_curve(run, name))
     if run.strategy.has_global_model:
-        figure.add_trace(_curve(run.rounds, "validation_accuracy", "validation", VALIDATION_MARK))
-        figure.add_trace(_curve(run.rounds, "accuracy", "test", TEST_MARK))
         figure.add_trace(_kept_ring(run))
     if run.spec.target is not None:
         figure.add_hline(y=100 * run.spec.target, line={"width": 1, "dash": "dot", "color": INK}, opacity=0.6)
     figure.update_xaxes(title_text="communication rounds", zeroline=False, rangemode="tozero")
-    figure.update_yaxes(title_text="accuracy, %", zeroline=False)
-    return figure.update_layout(legend=LEGEND_ABOVE)
+    return figure.update_yaxes(title_text="accuracy, %", zeroline=False, range=_limit_accuracies(run))
+
+
+def list_curves(run: FederationRun) -> list[str]:
+    """The names of the curves there are: those of a global model, and the clients' where they measured."""
+    has_own = run.rounds["client_accuracy"].null_count() < run.rounds.height
+    return [*([TEST, VALIDATION] if run.strategy.has_global_model else []), *([OWN] if has_own else [])]
 
 
 def draw_bytes(run: FederationRun) -> go.Figure:
     """The bytes of each round as stacked bars, to the clients below and from them above; 0 is the start."""
     figure = new_figure("", height=300)
-    for way, name, colour in (
-        ("down", "to the clients", DOWN_COLOUR),
-        ("up", "from the clients", UP_COLOUR),
-    ):
+    for way, (name, colour) in WAYS.items():
         figure.add_trace(
             go.Bar(
                 x=run.rounds["round"].to_list(),
@@ -78,9 +81,22 @@ def draw_bytes(run: FederationRun) -> go.Figure:
         )
     figure.update_xaxes(title_text="communication round (0: the start)", zeroline=False, showgrid=False)
     if run.rounds.height <= MOST_TICKS:
-        figure.update_xaxes(dtick=1)
+        figure.update_xaxes(dtick=1, range=[-0.6, max(run.last["round"], FEWEST_PLACES) + 0.6])
     figure.update_yaxes(title_text="sent, MB", zeroline=True, rangemode="tozero")
-    return figure.update_layout(barmode="stack", bargap=0.25, legend=LEGEND_ABOVE)
+    return figure.update_layout(barmode="stack", bargap=0.25)
+
+
+def _limit_accuracies(run: FederationRun) -> list[float]:
+    """The ends of the accuracy axis in percent, between which the target lies too, reached or not."""
+    mean, spread = run.rounds["client_accuracy"], run.rounds["client_spread"].fill_null(0.0)
+    series = [mean - spread, mean + spread]
+    if run.strategy.has_global_model:
+        series += [run.rounds["accuracy"], run.rounds["validation_accuracy"]]
+    values = [100 * value for values in series for value in values.drop_nulls().to_list()]
+    values += [100 * run.spec.target] if run.spec.target is not None else []
+    low, high = min(values, default=0.0), max(values, default=100.0)
+    margin = max(1.0, 0.06 * (high - low))
+    return [low - margin, high + margin]
 
 
 def _axes_of(rows: pl.DataFrame) -> dict[str, list[float]]:
@@ -92,51 +108,23 @@ def _axes_of(rows: pl.DataFrame) -> dict[str, list[float]]:
     }
 
 
-def _curve(rows: pl.DataFrame, column: str, name: str, mark: Mark) -> go.Scatter:
+def _draw_curve(run: FederationRun, name: str) -> list[go.Scatter]:
+    """The curve, and behind that of the clients the band of one standard deviation between them."""
+    rows = run.rounds.filter(pl.col(CURVE_COLUMNS[name]).is_not_null())
+    has_band = name == OWN and rows["client_spread"].null_count() < rows.height
+    return [_band(rows), _curve(rows, name)] if has_band else [_curve(rows, name)]
+
+
+def _curve(rows: pl.DataFrame, name: str) -> go.Scatter:
+    axes, mark, column = _axes_of(rows), CURVE_MARKS[name], CURVE_COLUMNS[name]
     hovers = [
-        f"{name} · {_name_round(row)}<br>{text_percent(row[column])}<br>{_text_costs(row)}"
+        f"{name} · {_name_round(row)}"
+        f"<br>{text_own_accuracy(row) if name == OWN else text_percent(row[column])}<br>{_text_costs(row)}"
         for row in rows.iter_rows(named=True)
     ]
-    return _scatter(rows, (100 * rows[column]).to_list(), name=name, mark=mark, hovers=hovers)
-
-
-def _draw_own(rows: pl.DataFrame) -> list[go.Scatter]:
-    """The clients' mean, behind it the band of one standard deviation between them."""
-    name = "clients' own"
-    hovers = [
-        f"{name} · {_name_round(row)}<br>{text_own_accuracy(row)}<br>{_text_costs(row)}"
-        for row in rows.iter_rows(named=True)
-    ]
-    line = _scatter(
-        rows, (100 * rows["client_accuracy"]).to_list(), name=name, mark=CLIENT_MARK, hovers=hovers
-    )
-    has_spread = rows["client_spread"].null_count() < rows.height
-    return [_band(rows), line] if has_spread else [line]
-
-
-def _band(rows: pl.DataFrame) -> go.Scatter:
-    axes = {name: values + values[::-1] for name, values in _axes_of(rows).items()}
-    mean, spread = 100 * rows["client_accuracy"], 100 * rows["client_spread"].fill_null(0.0)
     return go.Scatter(
         x=axes["rounds"],
-        y=(mean + spread).to_list() + (mean - spread).to_list()[::-1],
-        mode="lines",
-        line={"width": 0},
-        fill="toself",
-        fillcolor=fade(CLIENT_MARK.colour, BAND_OPACITY),
-        hoverinfo="skip",
-        showlegend=False,
-        meta={"axes": axes},
-    )
-
-
-def _scatter(
-    rows: pl.DataFrame, accuracies: Sequence[float], *, name: str, mark: Mark, hovers: Sequence[str]
-) -> go.Scatter:
-    axes = _axes_of(rows)
-    return go.Scatter(
-        x=axes["rounds"],
-        y=accuracies,
+        y=(100 * rows[column]).to_list(),
         mode="lines" if rows.height > 1 else "lines+markers",
         name=name,
         line={"color": mark.colour, "width": 2.4, "dash": mark.dash},
@@ -148,6 +136,22 @@ def _scatter(
     )
 
 
+def _band(rows: pl.DataFrame) -> go.Scatter:
+    axes = {name: values + values[::-1] for name, values in _axes_of(rows).items()}
+    mean, spread = 100 * rows["client_accuracy"], 100 * rows["client_spread"].fill_null(0.0)
+    return go.Scatter(
+        x=axes["rounds"],
+        y=(mean + spread).to_list() + (mean - spread).to_list()[::-1],
+        mode="lines",
+        line={"width": 0},
+        fill="toself",
+        fillcolor=fade(CURVE_MARKS[OWN].colour, BAND_OPACITY),
+        hoverinfo="skip",
+        showlegend=False,
+        meta={"axes": axes},
+    )
+
+
 def _kept_ring(run: FederationRun) -> go.Scatter:
     rows = run.rounds.filter(pl.col("round") == run.best_round)
     axes = _axes_of(rows)
@@ -156,7 +160,12 @@ def _kept_ring(run: FederationRun) -> go.Scatter:
         y=(100 * rows["accuracy"]).to_list(),
         mode="markers",
         name="kept",
-        marker={"symbol": "circle-open", "size": 15, "color": TEST_MARK.colour, "line": {"width": 2.5}},
+        marker={
+            "symbol": "circle-open",
+            "size": 15,
+            "color": CURVE_MARKS[TEST].colour,
+            "line": {"width": 2.5},
+        },
         hoverinfo="skip",
         meta={"axes": axes},
         cliponaxis=False,

@@ -9,6 +9,7 @@ import polars as pl
 
 from limbeck.core.errors import InputError
 from limbeck.report.headline import Tile
+from limbeck.report.inputs import STUDY_FILE
 from limbeck.report.tables import Table
 from limbeck.report.wording import (
     ABSENT,
@@ -101,6 +102,8 @@ class FederationRun:
 
 def holds_federation(folder: Path) -> bool:
     """Whether `limbeck federate` has written into a folder, also where it did not finish."""
+    if (Path(folder) / STUDY_FILE).is_file():
+        return False
     from limbeck.federate.keeping import CHECKPOINT_FILE
     from limbeck.federate.session import LEDGER_FILE, ROUNDS_FILE
 
@@ -326,8 +329,8 @@ def tabulate_federation(run: FederationRun) -> Table:
         caption="Every round; the start stands for round 0. Bytes are of this round, time is of all so far."
         + (" The validation accuracy that decides which model is kept is emphasised." if has_model else ""),
         columns=(
-            *("Round", *measures, "Clients' own", "To clients", "From clients", "Time so far"),
-            *("Counted", "Rejected", "Missing"),
+            *("Round", *measures, "Clients' own", "Counted", "Rejected", "Missing"),
+            *("To clients", "From clients", "Time so far"),
         ),
         rows=tuple(_row_of_round(row, has_model=has_model) for row in rows),
         strong=best,
@@ -340,10 +343,10 @@ def _row_of_round(row: Mapping[str, Any], *, has_model: bool) -> tuple[str, ...]
         "start" if row["round"] == 0 else str(row["round"]),
         *measures,
         text_own_accuracy(row),
+        *(text_clients(row[name]) for name in ("participants", "rejected", "missing")),
         text_bytes(row["down"]),
         text_bytes(row["up"]),
         text_seconds(row["seconds"]),
-        *(text_clients(row[name]) for name in ("participants", "rejected", "missing")),
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from limbeck.core.files import write_text
-from limbeck.report.draw_federation import draw_federation
+from limbeck.report.draw_federation import CURVE_MARKS, OWN, WAYS, draw_federation, list_curves
 from limbeck.report.embed import render
 from limbeck.report.federation import (
     FederationRun,
@@ -15,7 +15,7 @@ from limbeck.report.federation import (
     tile_federation,
 )
 from limbeck.report.page import REPORT_FILE
-from limbeck.report.pictures import place_figure
+from limbeck.report.pictures import Key, place_figure
 from limbeck.report.wording import label_start, text_count
 
 
@@ -48,15 +48,16 @@ def describe_federation_page(run: FederationRun) -> dict[str, Any]:
         "tiles": tile_federation(run),
         "sentences": describe_federation(run),
         "has_global_model": run.strategy.has_global_model,
-        "has_own": run.rounds["client_accuracy"].null_count() < run.rounds.height,
+        "has_own": OWN in list_curves(run),
         "has_target": spec.target is not None,
         "has_archs": len(set(spec.archs)) > 1,
-        "curves": place_figure(
-            figures["curves"], name="curves", kind="federated", heading="Accuracy", keeps_legend=True
-        ),
-        "bytes": place_figure(
-            figures["bytes"], name="bytes", kind="bytes", heading="Bytes by round", keeps_legend=True
-        ),
+        "curve_keys": [
+            Key(label=name, colour=CURVE_MARKS[name].colour, dash=CURVE_MARKS[name].dash)
+            for name in list_curves(run)
+        ],
+        "curves": place_figure(figures["curves"], name="curves", kind="federated", heading="Accuracy"),
+        "byte_keys": [Key(label=name, colour=colour) for name, colour in WAYS.values()],
+        "bytes": place_figure(figures["bytes"], name="bytes", kind="bytes", heading="Bytes by round"),
         "rounds": tabulate_federation(run),
         "facts": list_federation_facts(run),
         "spec": run.spec_text,
