@@ -107,7 +107,7 @@ def _simulate(
     from limbeck.federate.session import run_session
 
     assembly, place = assemble(spec), pick_device(device)
-    courier = Simulation(assembly.make_clients(place, folder=folder / "clients"), workers=workers)
+    courier = Simulation(assembly.make_clients(place, folder=folder / "clients" / spec.hash), workers=workers)
     return run_session(assembly, assembly.make_server(place), courier, folder=folder, after_round=after_round)
 
 

@@ -6,6 +6,7 @@ References:
     and 2.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -36,7 +37,7 @@ def aggregate(states: Sequence[State], shares: Sequence[float], plan: Plan) -> d
         return weighted_average(states, shares)
     _require_alike(states)
     middle = (len(states) - 1) // 2
-    cut = middle if plan.aggregation == "median" else min(int(plan.trim * len(states)), middle)
+    cut = middle if plan.aggregation == "median" else min(math.ceil(plan.trim * len(states)), middle)
     return {name: _central_mean([state[name] for state in states], cut) for name in states[0]}
 
 

@@ -222,7 +222,7 @@ def make_site_client(site: SitePart, index: int, terms: Terms, spec: FederateSpe
         memory=memory,
         noise_seed=_find_noise_seed(site),
     )
-    _bring_model(client, site)
+    _bring_model(client, site, terms)
     return client
 
 
@@ -260,7 +260,7 @@ def _read_own(site: SitePart, terms: Terms) -> tuple[Samples, Samples | None]:
     return (train, test) if site.held_out is None else _hold_out(train, site.held_out)
 
 
-def _bring_model(client: Client, site: SitePart) -> None:
+def _bring_model(client: Client, site: SitePart, terms: Terms) -> None:
     """Make the site's own trained model the client's, once."""
     if site.model is None or client.memory.read(OWN_MODEL, before=1) is not None:
         return
@@ -271,6 +271,12 @@ def _bring_model(client: Client, site: SitePart) -> None:
         f"`{card.arch}` for `{client.arch}`",
         "Set `arch` in the site's file to that of the model.",
     )
+    require(
+        card.class_names == tuple(terms.class_names) and tuple(card.input_shape) == tuple(terms.input_shape),
+        "the site's model has the federation's classes, in their order, and its input shape",
+        f"{', '.join(card.class_names)} and {tuple(card.input_shape)}",
+        f"The federation has {', '.join(terms.class_names)} and {tuple(terms.input_shape)}.",
+    )
     client.memory.write(OWN_MODEL, state_of(client.make_model(state_of(model))), round_number=0)
 
 
@@ -280,7 +286,7 @@ def _find_noise_seed(site: SitePart) -> int:
         return site.noise_seed
     path = site.folder / NOISE_FILE
     if not path.exists():
-        write_text(path, str(secrets.randbits(63)))
+        write_text(path, str(secrets.randbits(256)))
         path.chmod(0o600)
     text = path.read_text()
     require(

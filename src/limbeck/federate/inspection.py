@@ -8,6 +8,8 @@ from limbeck.federate.messages import FAILED, Message, State
 from limbeck.federate.strategies.record import Shapes, Strategy
 
 LARGEST_LOGIT = 1e4
+# What may come back that was not sent: logits in one of their formats, and class statistics.
+DTYPES = (torch.float16, torch.float32, torch.float64, torch.int8, torch.uint8, torch.bool)
 
 
 def find_fault(request: Message, reply: Message, strategy: Strategy, *, change_limit: float) -> str | None:
@@ -17,14 +19,17 @@ def find_fault(request: Message, reply: Message, strategy: Strategy, *, change_l
         request: What was asked.
         reply: What came back.
         strategy: Says what has to come back.
-        change_limit: How far a tensor that was sent may have moved, in norms of what was sent (at least 1);
-            what was not sent may hold no value beyond `LARGEST_LOGIT`.
+        change_limit: How far a tensor that was sent may have moved, in norms of what was sent (at least 1).
+            Of a strategy that shares logits, what was not sent may hold no value beyond `LARGEST_LOGIT`.
     """
+    numbers = _numbers_in(reply)
     return (
         find_failure(request, reply)
         or _find_fault_in_tensors(request.tensors, reply.tensors, strategy.shapes_fn(request))
         or find_unfit_number(reply)
-        or _find_absurdity(request.tensors, _numbers_in(reply), change_limit=change_limit)
+        or _find_large_change(request.tensors, numbers, change_limit=change_limit)
+        or (_find_large_logit(request.tensors, numbers) if strategy.shares == "logits" else None)
+        or strategy.fault_fn(reply)
     )
 
 
@@ -63,10 +68,12 @@ def _find_fault_in_tensors(sent: State, received: State, shapes: Shapes) -> str 
             return f"`{name}` has shape {list(tensor.shape)} instead of {list(shape)}"
         if name in sent and tensor.dtype != sent[name].dtype:
             return f"`{name}` is {tensor.dtype} instead of {sent[name].dtype}"
+        if name not in sent and tensor.dtype not in DTYPES:
+            return f"`{name}` is {tensor.dtype}, which nothing is sent in"
     return None
 
 
-def _find_absurdity(sent: State, numbers: dict[str, Tensor], *, change_limit: float) -> str | None:
+def _find_large_change(sent: State, numbers: dict[str, Tensor], *, change_limit: float) -> str | None:
     known = [name for name in numbers if name in sent]
     if known:
         size = max(1.0, float(get_total_norm([sent[name] for name in known])))
@@ -74,6 +81,10 @@ def _find_absurdity(sent: State, numbers: dict[str, Tensor], *, change_limit: fl
         change = float(get_total_norm(moves))
         if change > change_limit * size:
             return f"it moved by {change:.3g}, beyond {change_limit:g} times the norm {size:.3g} it had"
+    return None
+
+
+def _find_large_logit(sent: State, numbers: dict[str, Tensor]) -> str | None:
     for name, tensor in numbers.items():
         largest = float(tensor.abs().max()) if tensor.numel() else 0.0
         if name not in sent and largest > LARGEST_LOGIT:

@@ -10,15 +10,17 @@ References:
     Accounting: Mironov 2017, https://arxiv.org/abs/1702.07476, by Google's `dp-accounting`.
 """
 
+import hashlib
 import math
 
+import numpy as np
 import torch
+from scipy.special import ndtri
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
 from limbeck.core.errors import InputError
 from limbeck.core.fingerprint import hash_state
-from limbeck.core.seeds import torch_rng
 from limbeck.federate.messages import State
 from limbeck.federate.plan import Privacy
 
@@ -49,14 +51,33 @@ def protect(
     updates = {name: after[name].to(torch.float64) - before[name].to(torch.float64) for name in names}
     norm = get_total_norm(list(updates.values()))
     scale = torch.clamp(privacy.clip_norm / norm.clamp_min(torch.finfo(torch.float64).tiny), max=1.0)
-    rng = torch_rng(seed, "noise", round_number, hash_state(before), hash_state(after))
+    stream = _open_stream(seed, round_number, hash_state(before), hash_state(after))
     std = privacy.noise_multiplier * privacy.clip_norm
     protected = dict(after)
     for name, update in updates.items():
-        noise = torch.randn(update.shape, generator=rng, dtype=torch.float64).to(update.device) * std
+        noise = draw_normal(f"{stream}:{name}", update.numel()).reshape(update.shape).to(update.device) * std
         value = (before[name].to(torch.float64) + update * scale + noise).to(after[name].dtype)
         protected[name] = value.clamp_min(0) if name.endswith(VARIANCE) else value
     return protected
+
+
+def _open_stream(*parts: str | int) -> str:
+    return ":".join(map(str, parts))
+
+
+def draw_normal(key: str, num_values: int) -> Tensor:
+    """Standard normal numbers that nobody can guess without the key, in float64.
+
+    They are quantiles of the bytes that SHAKE-256 makes of the key. PyTorch's generator would take 32 bits of
+    a seed, and a server could try all of them.
+
+    Args:
+        key: As secret as what it protects.
+        num_values: How many.
+    """
+    content = hashlib.shake_256(key.encode()).digest(8 * num_values)
+    bits = np.frombuffer(content, dtype="<u8") >> 11
+    return torch.from_numpy(ndtri((bits + 0.5) / 2**53))
 
 
 def spent_budget(privacy: Privacy, *, num_messages: int) -> float:

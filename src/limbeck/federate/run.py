@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field, TypeAdapter, ValidationError
 from torch import nn
 
 from limbeck.core.errors import RunError, require
@@ -16,7 +17,7 @@ from limbeck.federate.federation import AskFn, Federation, Party
 from limbeck.federate.inspection import find_failure, find_unfit_number
 from limbeck.federate.messages import Ledger, Message, State
 from limbeck.federate.plan import Plan
-from limbeck.federate.server import Courier, Standing, begin, run_rounds
+from limbeck.federate.server import Courier, Standing, begin, require_participants, run_rounds
 from limbeck.federate.site import HELLO
 from limbeck.federate.starts import Consolidation, Distillation, get_start
 from limbeck.federate.starts.tasks import PRETRAIN
@@ -127,6 +128,7 @@ def federate(
     strategy = get_strategy(recipe.strategy)
     settings = make_strategy_settings(strategy, recipe.settings)
     strategy.check(federation)
+    require_participants(federation)
     if standing is None:
         started = time.perf_counter()
         models, chosen = _make_start(recipe, federation, ask)
@@ -161,12 +163,21 @@ def _make_start(
     return tuned.models, tuned.chosen
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Introduction:
+    """What a client says of itself."""
+
+    arch: str
+    num_samples: Annotated[int, Field(ge=0)]
+    class_counts: list[Annotated[int, Field(ge=0)]] = field(default_factory=list)
+
+
 def make_ask(courier: Courier, ledger: Ledger) -> AskFn:
     """A function that asks clients before the first round, when each of them has to answer.
 
     Raises:
         RunError: (the function) When a client does not reply, cannot do what it is asked, or sends what is
-            not finite.
+            not finite or of another architecture than it has.
     """
 
     def ask(requests: Mapping[int, Message]) -> Mapping[int, Message]:
@@ -200,12 +211,18 @@ def meet(ask: AskFn, *, num_clients: int, is_private: bool, terms: Mapping[str, 
     facts = {"version": version("limbeck"), "is_private": is_private, "terms": dict(terms)}
     hello = Message(task=HELLO, round=0, facts=facts)
     replies = ask(dict.fromkeys(range(num_clients), hello))
-    return tuple(
-        Party(
-            index=index,
-            arch=reply.facts["arch"],
-            num_samples=reply.facts["num_samples"],
-            class_counts=tuple(reply.facts.get("class_counts", ())),
-        )
-        for index, reply in sorted(replies.items())
+    return tuple(_read_party(index, reply.facts) for index, reply in sorted(replies.items()))
+
+
+def _read_party(index: int, facts: Mapping[str, Any]) -> Party:
+    try:
+        said = TypeAdapter(_Introduction).validate_python(dict(facts), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RunError(
+            f"every client must introduce itself, but client {index} says {'.'.join(map(str, first['loc']))}="
+            f"{first['input']!r}: {first['msg']}. Look at that client."
+        ) from error
+    return Party(
+        index=index, arch=said.arch, num_samples=said.num_samples, class_counts=tuple(said.class_counts)
     )

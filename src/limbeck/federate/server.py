@@ -10,14 +10,13 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Protocol
 
-from torch import nn
-
 from limbeck.core.errors import RunError, require
 from limbeck.core.seeds import numpy_rng
 from limbeck.federate.client import fill
 from limbeck.federate.federation import Federation, Party
 from limbeck.federate.inspection import find_fault
 from limbeck.federate.messages import Ledger, Message, State
+from limbeck.federate.server_distillation import at_server
 from limbeck.federate.starts.record import Distillation
 from limbeck.federate.strategies.record import Reply, ServerState, Strategy
 
@@ -164,7 +163,7 @@ def run_rounds(
         RunError: When a round has fewer good replies than `min_replies`.
     """
     strategy.check(federation)
-    _require_participants(federation)
+    require_participants(federation)
     while standing.state.round < federation.plan.rounds:
         standing = _run_round(
             federation, standing, courier, strategy=strategy, settings=settings, ledger=ledger
@@ -297,7 +296,12 @@ def _make_requests(
     return {party.index: make_once(party.arch) for party in parties}
 
 
-def _require_participants(federation: Federation) -> None:
+def require_participants(federation: Federation) -> None:
+    """Check that as many clients are asked in a round as have to reply.
+
+    Raises:
+        InputError: When fewer are.
+    """
     asked = len(choose_participants(federation, 1))
     require(
         federation.plan.min_replies <= asked,
@@ -324,6 +328,7 @@ def _require_replies(federation: Federation, heard: _Heard, *, number: int) -> N
 
 def _measure(federation: Federation, models: Mapping[str, State]) -> tuple[float, float]:
     """Accuracy on test and validation samples, the mean over architectures."""
-    built: list[nn.Module] = [fill(federation.build_fn(arch), state) for arch, state in models.items()]
-    test = statistics.fmean(federation.test_fn(model) for model in built)
-    return test, statistics.fmean(federation.validation_fn(model) for model in built)
+    with at_server():
+        built = [fill(federation.build_fn(arch), state) for arch, state in models.items()]
+        test = statistics.fmean(federation.test_fn(model) for model in built)
+        return test, statistics.fmean(federation.validation_fn(model) for model in built)

@@ -18,6 +18,7 @@ from limbeck.federate.privacy import spent_budget
 from limbeck.federate.run import Server, federate
 from limbeck.federate.server import Courier, Standing
 from limbeck.federate.spec import FederateSpec
+from limbeck.federate.strategies import get_strategy
 
 SPEC_FILE, ROUNDS_FILE, LEDGER_FILE, MODELS_FOLDER = "spec.yaml", "rounds.parquet", "ledger.parquet", "models"
 ROUND_SCHEMA = {
@@ -83,18 +84,21 @@ def run_session(
     write_text(folder / SPEC_FILE, spec.to_yaml())
     if standing is not None:
         after_round(standing)
-    if standing is None or not _is_over(standing, spec.target):
-        steps = federate(
-            spec.recipe, server, courier, num_clients=spec.num_clients, ledger=ledger, standing=standing
-        )
-        for step in steps:
-            standing = step
-            keep(folder, standing, ledger, spec_hash=spec.hash)
-            after_round(standing)
-            if _is_over(standing, spec.target):
-                break
+    try:
+        if standing is None or not _is_over(standing, spec.target):
+            steps = federate(
+                spec.recipe, server, courier, num_clients=spec.num_clients, ledger=ledger, standing=standing
+            )
+            for step in steps:
+                keep(folder, step, ledger, spec_hash=spec.hash)
+                standing = step
+                after_round(standing)
+                if _is_over(standing, spec.target):
+                    break
+    finally:
+        if standing is not None:
+            _write_results(assembly, server, standing, ledger, folder)
     assert standing is not None
-    _write_results(assembly, server, standing, ledger, folder)
     return _sum_up(spec, standing, ledger, folder)
 
 
@@ -119,8 +123,10 @@ def _sum_up(spec: FederateSpec, standing: Standing, ledger: Ledger, folder: Path
 
 
 def _spend(privacy: Privacy, ledger: Ledger) -> float:
-    """The privacy budget of the client that sent the most updates, whether or not the server took them."""
-    updates = Counter(entry.client for entry in ledger.entries if entry.round > 0 and entry.direction == "up")
+    """The privacy budget of the client that was asked most often, whether or not its update came in time."""
+    updates = Counter(
+        entry.client for entry in ledger.entries if entry.round > 0 and entry.direction == "down"
+    )
     return spent_budget(privacy, num_messages=max(updates.values(), default=0))
 
 
@@ -131,7 +137,13 @@ def _is_over(standing: Standing, target: float | None) -> bool:
 def _write_results(
     assembly: Assembly, server: Server, standing: Standing, ledger: Ledger, folder: Path
 ) -> None:
-    """The curves, the account of messages and the best models."""
+    """The curves, the account of messages and, where the strategy shares one, the best models."""
+    _write_tables(standing, ledger, folder)
+    if get_strategy(assembly.spec.strategy).has_global_model:
+        _save_models(assembly, server, standing, folder)
+
+
+def _write_tables(standing: Standing, ledger: Ledger, folder: Path) -> None:
     rows = [
         {
             "round": this.number,
@@ -151,6 +163,9 @@ def _write_results(
         pl.DataFrame(rows, schema=ROUND_SCHEMA).write_parquet(temporary)
     with write_atomically(folder / LEDGER_FILE) as temporary:
         pl.DataFrame([asdict(entry) for entry in ledger.entries]).write_parquet(temporary)
+
+
+def _save_models(assembly: Assembly, server: Server, standing: Standing, folder: Path) -> None:
     terms, spec, best = assembly.terms, assembly.spec, standing.history[standing.best_round]
     for arch, state in standing.best_models.items():
         card = models.Card(

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from limbeck.core.errors import InputError, RunError, require
 from limbeck.federate.client import Answer, Client
 from limbeck.federate.messages import FAILED, Message, State
-from limbeck.federate.starts.tasks import START_TASKS
+from limbeck.federate.starts.tasks import ENSEMBLE, START_TASKS
 from limbeck.federate.strategies import STRATEGIES, make_strategy_settings
 
 HELLO = "hello"
@@ -58,7 +58,8 @@ def _introduce(client: Client, request: Message) -> Answer:
     facts = {"arch": client.arch, "num_samples": len(client)}
     if not request.facts["is_private"]:
         facts["class_counts"] = client.class_counts
-    return Answer(facts=facts)
+    # A run that begins has gathered nothing: what an interrupted start left would spare it messages.
+    return Answer(facts=facts, kept={ENSEMBLE: {}})
 
 
 TASKS: Mapping[str, Callable[[Client, Message], Answer]] = MappingProxyType(

@@ -15,6 +15,7 @@ from limbeck.engine import Training
 from limbeck.federate.plan import Aggregation, LogitFormat, Plan, Privacy, Weighting
 from limbeck.federate.run import Recipe
 from limbeck.federate.starts import Distillation, get_start
+from limbeck.federate.strategies import get_strategy
 from limbeck.models import ARCHITECTURES
 
 EXAMPLE_FILE = Path(__file__).parent / "example.yaml"
@@ -171,6 +172,12 @@ class FederateSpec(Part):
         """What `Recipe` does not check."""
         start = get_start(self.start)
         require(
+            get_strategy(self.strategy).has_global_model or self.split is None or self.held_out > 0,
+            f"`{self.strategy}`, which shares no model, is measured by clients: held_out > 0",
+            f"held_out={self.held_out:g}",
+            "Set `held_out`, such as 0.2.",
+        )
+        require(
             self.tune is None or start.is_distilled,
             "`tune` is for a start that distils",
             f"start={self.start}",
@@ -230,8 +237,12 @@ class FederateSpec(Part):
 
     @property
     def hash(self) -> str:
-        """The 16 hexadecimal digits of everything the result depends on."""
-        content = self.model_dump(mode="json", exclude={"description", "reply_seconds"})
+        """The 16 hexadecimal digits of everything a round depends on.
+
+        A run goes on under a spec with more rounds, another target or fewer replies to wait for.
+        """
+        ends = {"rounds", "target", "min_replies"}
+        content = self.model_dump(mode="json", exclude={"description", "reply_seconds", *ends})
         return hash_config(content | {"data": self.data.model_dump(mode="json", exclude={"data_dir"})})
 
     def to_yaml(self) -> str:

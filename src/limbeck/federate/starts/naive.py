@@ -1,9 +1,11 @@
 """Starts that distil nothing: the yardsticks for those that do."""
 
+from limbeck.core.errors import InputError, RunError
 from limbeck.federate.aggregation import aggregate
 from limbeck.federate.client import fill, state_of
-from limbeck.federate.federation import AskFn, Federation
+from limbeck.federate.federation import AskFn, Federation, Party
 from limbeck.federate.messages import Message, State
+from limbeck.federate.server_distillation import at_server
 from limbeck.federate.starts.record import Consolidation, Start
 from limbeck.federate.starts.tasks import MODEL, UPLOAD
 
@@ -17,7 +19,16 @@ def ask_for_models(federation: Federation, ask: AskFn) -> dict[int, State]:
     """Every client's own model; one upload per client."""
     request = Message(task=UPLOAD, round=0)
     replies = ask({party.index: request for party in federation.parties})
-    return {index: reply.group(MODEL) for index, reply in replies.items()}
+    return {party.index: _read_model(federation, party, replies[party.index]) for party in federation.parties}
+
+
+def _read_model(federation: Federation, party: Party, reply: Message) -> State:
+    state = reply.group(MODEL)
+    try:
+        fill(federation.build_fn(party.arch), state)
+    except InputError as error:
+        raise RunError(f"client {party.index} must send a model of its architecture, but: {error}") from error
+    return state
 
 
 def average_by_arch(consolidation: Consolidation, states: dict[int, State]) -> dict[str, State]:
@@ -39,10 +50,11 @@ def start_from_scratch(consolidation: Consolidation) -> dict[str, State]:
 def start_from_best_client(consolidation: Consolidation) -> dict[str, State]:
     """Per architecture the client's model with the highest validation accuracy at the server."""
     federation, states = consolidation.federation, upload_all(consolidation)
-    scores = {
-        party.index: federation.validation_fn(fill(federation.build_fn(party.arch), states[party.index]))
-        for party in federation.parties
-    }
+    with at_server():
+        scores = {
+            party.index: federation.validation_fn(fill(federation.build_fn(party.arch), states[party.index]))
+            for party in federation.parties
+        }
     best = {
         arch: max(
             (party for party in federation.parties if party.arch == arch), key=lambda one: scores[one.index]

@@ -40,7 +40,6 @@ def tune_start(consolidation: Consolidation, start: Start, candidates: Sequence[
 
     Raises:
         InputError: When there is no candidate, or the start does not distil.
-        RunError: When a client has no held-out samples to measure on.
     """
     require(len(candidates) > 0, "at least one candidate", "none", "Name temperatures and weights.")
     require(start.is_distilled, "a start that is tuned distils", f"start={start.name}", "Leave `tune` out.")
@@ -51,14 +50,22 @@ def tune_start(consolidation: Consolidation, start: Start, candidates: Sequence[
         if best is None or scores[-1] > max(scores[:-1], default=-math.inf):
             best = (models, candidate)
     assert best is not None
+    if best[1] is not candidates[-1]:
+        start.make_fn(replace(consolidation, distillation=best[1]))  # clients keep its ensemble, not the last
     return TunedStart(models=best[0], chosen=best[1], scores=tuple(scores))
 
 
 def score_start(consolidation: Consolidation, models: Mapping[str, State]) -> float:
-    """The mean over clients of the accuracy of a starting model on their own held-out samples."""
+    """The mean over clients with held-out samples of a starting model's accuracy on these.
+
+    Raises:
+        InputError: When no client has any.
+    """
     requests = {
         party.index: Message(task=EVALUATE, round=0, tensors=as_group(MODEL, models[party.arch]))
         for party in consolidation.parties
     }
     replies = consolidation.ask(requests)
-    return statistics.fmean(reply.facts[ACCURACY] for reply in replies.values())
+    told = [reply.facts[ACCURACY] for reply in replies.values() if ACCURACY in reply.facts]
+    require(len(told) > 0, "a client has held-out samples to measure on", "none", "Raise `held_out`.")
+    return statistics.fmean(told)

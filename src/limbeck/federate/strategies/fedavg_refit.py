@@ -76,6 +76,16 @@ def shapes_of_model_and_statistics(request: Message) -> Shapes:
     return {**shapes_of_request(request), **{f"{STATISTICS}/{name}": shape for name, shape in means.items()}}
 
 
+def find_impossible_sum(reply: Message) -> str | None:
+    """Which of the statistics cannot be of any samples, None when all can."""
+    statistics = reply.group(STATISTICS)
+    if bool((statistics["counts"] < 0).any()) or not bool(statistics["counts"].sum() > 0):
+        return "its class statistics count no samples"
+    if bool((statistics["products"].diagonal() < 0).any()):
+        return "its class statistics have a negative sum of squares"
+    return None
+
+
 def train_and_sum_up(client: Client, request: Message, settings: RefitSettings) -> Answer:
     """Cross-entropy from the received model, and the statistics of that model before, per sample.
 
@@ -118,6 +128,7 @@ FEDAVG_REFIT = Strategy[RefitSettings](
     local_fn=train_and_sum_up,
     combine_fn=combine_and_refit,
     shapes_fn=shapes_of_model_and_statistics,
+    fault_fn=find_impossible_sum,
     takes_privacy=False,
     search_space={"shrinkage": (0.01, 0.05, 0.2)},
 )

@@ -102,6 +102,7 @@ class Strategy(Generic[S]):
         prepare_fn: (federation, a function that asks clients, settings); what has to happen after the start
             and before the first round, None for nothing.
         shapes_fn: From a request to the names and shapes of the tensors that have to come back.
+        fault_fn: Why a reply with the right tensors is still of no use, None when it is good.
         shares: Whether clients send a `model` or `logits`.
         has_global_model: Whether the server has a model after a round.
         mixes_architectures: Whether clients may have different architectures.
@@ -126,6 +127,7 @@ class Strategy(Generic[S]):
     combine_fn: CombineFn
     prepare_fn: Callable[[Federation, AskFn, Any], None] | None = None
     shapes_fn: Callable[[Message], Shapes] = shapes_of_request
+    fault_fn: Callable[[Message], str | None] = lambda _: None
     shares: Shares = "model"
     has_global_model: bool = True
     mixes_architectures: bool = False
