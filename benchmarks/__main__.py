@@ -1,4 +1,4 @@
-"""Run every benchmark and write its numbers to `benchmarks/results`."""
+"""Run the small benchmarks and write their numbers to `benchmarks/results`; others have commands of their own."""
 
 from pathlib import Path
 

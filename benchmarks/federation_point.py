@@ -36,6 +36,8 @@ def measure_point(*, way: str, case: str, num_clients: int, rounds: int, path: s
         rounds: Communication rounds.
         path: The samples.
     """
+    if case == "mlp":
+        torch.set_num_threads(1)  # so small a model is slower with more
     torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     import_seconds = _time_import("limbeck.federate") if way == LIMBECK else 0.0
     from benchmarks.federation_world import read_world
@@ -57,7 +59,7 @@ def measure_point(*, way: str, case: str, num_clients: int, rounds: int, path: s
     elif way == LIMBECK:
         run_limbeck(world, case, rounds=rounds, after_round=after_round)
     else:
-        _run_loop(world, case, rounds=rounds, after_round=after_round)
+        _run_loop(world, rounds=rounds, after_round=after_round)
     seconds = [later - earlier for earlier, later in pairwise(times)]
     return {"import_seconds": import_seconds, "round_seconds": seconds, "accuracy": accuracies[-1]}
 
@@ -104,13 +106,11 @@ def run_limbeck(world: "World", arch: str, *, rounds: int, after_round: Callable
             after_round(standing.history[-1].accuracy)
 
 
-def _run_loop(world: "World", case: str, *, rounds: int, after_round: Callable[[float], None]) -> None:
-    """The plain loop, with one thread where that is faster."""
+def _run_loop(world: "World", *, rounds: int, after_round: Callable[[float], None]) -> None:
+    """The plain loop."""
     from benchmarks.federation_world import BATCH_SIZE, LR, MOMENTUM
     from benchmarks.plain_federation import run_plainly
 
-    if case == "mlp":
-        torch.set_num_threads(1)
     accuracies = run_plainly(
         world.build(),
         world.train,

@@ -61,7 +61,7 @@ def _measure_series(name: str, sizes: tuple[int, ...]) -> dict[str, Any]:
         for size in sizes:
             points[size].append(_measure_apart({**UNIT, name: size}))
     seconds = {size: statistics.median(one["seconds"] for one in ones) for size, ones in points.items()}
-    exponent = _fit_exponent(seconds)
+    exponent = fit_exponent(seconds)
     print(f"{name}: seconds grow with exponent {exponent:.2f}")
     for size, ones in points.items():
         spread = [one["seconds"] for one in ones]
@@ -94,7 +94,7 @@ def _measure_point(case: dict[str, int]) -> dict[str, float]:
         for seed in (0, 1)
     )
     space = {"temperature": (4.0,), "weight": WEIGHTS[: case["settings"]]}
-    with tempfile.TemporaryDirectory() as folder, _Memory() as memory:
+    with tempfile.TemporaryDirectory() as folder, PeakMemory() as memory:
         started = time.perf_counter()
         tune(
             student,
@@ -120,10 +120,10 @@ def _measure_point(case: dict[str, int]) -> dict[str, float]:
     }
 
 
-class _Memory:
+class PeakMemory:
     """Watches the proportional set size of this process and its children."""
 
-    def __enter__(self) -> "_Memory":
+    def __enter__(self) -> "PeakMemory":
         self.peak_bytes = 0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -156,7 +156,7 @@ def _read_bytes(process: int) -> int:
     return next((1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
 
 
-def _fit_exponent(seconds: dict[int, float]) -> float:
+def fit_exponent(seconds: dict[int, float]) -> float:
     """The slope of log seconds over log size, by least squares."""
     sizes = [math.log(size) for size in seconds]
     return float(np.polyfit(sizes, [math.log(value) for value in seconds.values()], 1)[0])

@@ -187,7 +187,7 @@ def test_a_wrong_spec_is_one_sentence_with_status_2(spec, changes, expected, cap
 def test_the_folder_of_another_spec_is_refused_with_status_2(spec, capsys):
     assert run(["federate", spec(rounds=0)]) == 0
     capsys.readouterr()
-    assert run(["federate", spec(rounds=1)]) == 2
+    assert run(["federate", spec(seed=1)]) == 2
     assert "a folder holds one run" in complaint(capsys)
 
 
@@ -227,4 +227,4 @@ def test_an_interrupted_run_keeps_its_rounds_and_goes_on(spec, here):
     assert last.startswith("limbeck: Interrupted: round ")
     assert last.endswith(" is kept. Run the same command again to go on.")
     assert (here / "limbeck-federations" / "small" / "checkpoint.safetensors").exists()
-    assert not (here / "limbeck-federations" / "small" / "rounds.parquet").exists()
+    assert (here / "limbeck-federations" / "small" / "rounds.parquet").exists()

@@ -71,13 +71,20 @@ def test_what_was_sent_with_a_small_norm_counts_as_norm_1():
 
 
 def test_what_was_not_sent_may_hold_no_absurd_value():
-    strategy = replace(FEDAVG, shapes_fn=lambda request: {"logits": (2, 2)})
+    strategy = replace(FEDAVG, shares="logits", shapes_fn=lambda request: {"logits": (2, 2)})
     good, bad = (
         Message(task="fedavg", round=4, tensors={"logits": torch.full((2, 2), value)})
         for value in (LARGEST_LOGIT, -2 * LARGEST_LOGIT)
     )
     assert inspect(good, strategy=strategy) is None
     assert inspect(bad, strategy=strategy) == "`logits` has the value 2e+04, beyond 10000"
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.complex64, torch.float8_e4m3fn])
+def test_what_was_not_sent_comes_in_a_type_that_something_is_sent_in(dtype):
+    strategy = replace(FEDAVG, shares="logits", shapes_fn=lambda request: {"logits": (2, 2)})
+    reply = Message(task="fedavg", round=4, tensors={"logits": torch.zeros(2, 2, dtype=dtype)})
+    assert inspect(reply, strategy=strategy) == f"`logits` is {dtype}, which nothing is sent in"
 
 
 def test_an_empty_tensor_is_no_absurdity():

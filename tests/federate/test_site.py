@@ -1,5 +1,7 @@
 """What a client does about a message: it does as asked, or says why it cannot."""
 
+from importlib.metadata import version
+
 import pytest
 import torch
 from tests.federate.digits_world import LOCAL, PRETRAIN, build, make_client
@@ -19,17 +21,22 @@ def fedavg_request(**changes):
 
 def test_a_client_introduces_itself():
     client = make_client(0, labels=torch.tensor([1, 1, 3]))
-    reply, kept = reply_to(client, Message(task=HELLO, round=0, facts={"is_private": False}))
+    reply, kept = reply_to(
+        client, Message(task=HELLO, round=0, facts={"version": version("limbeck"), "is_private": False})
+    )
     assert reply.facts == {
         "arch": "mlp",
         "num_samples": 3,
         "class_counts": [0, 2, 0, 1, 0, 0, 0, 0, 0, 0],
     }
-    assert (reply.task, dict(kept)) == (HELLO, {})
+    assert (reply.task, dict(kept)) == (HELLO, {"ensemble": {}})
 
 
 def test_a_private_client_keeps_its_class_counts_to_itself():
-    reply, _ = reply_to(make_client(0), Message(task=HELLO, round=0, facts={"is_private": True}))
+    reply, _ = reply_to(
+        make_client(0),
+        Message(task=HELLO, round=0, facts={"version": version("limbeck"), "is_private": True}),
+    )
     assert reply.facts.keys() == {"arch", "num_samples"}
 
 

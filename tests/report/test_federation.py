@@ -109,7 +109,8 @@ def test_a_strategy_without_a_global_model_is_told_by_its_clients_own(folder):
 
 def test_a_client_measure_that_nobody_made_is_not_invented(folder):
     silent = [(*row[:3], None, None, *row[5:]) for row in OWN_ROUNDS]
-    run_of = read(folder, rounds=silent, ledger=LEDGER[:12], strategy="fd", start="scratch", held_out=0.0)
+    sites = {"split": None, "num_sites": 3, "held_out": 0.0}
+    run_of = read(folder, rounds=silent, ledger=LEDGER[:12], strategy="fd", start="scratch", **sites)
     assert "nobody has measured the clients' own models" in describe_federation(run_of)[0]
     assert [tile.unit for tile in tile_federation(run_of)] == ["round", "kB", "s"]
     assert not draw_federation(run_of)["curves"].data

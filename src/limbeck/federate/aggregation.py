@@ -6,7 +6,6 @@ References:
     and 2.
 """
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -37,8 +36,13 @@ def aggregate(states: Sequence[State], shares: Sequence[float], plan: Plan) -> d
         return weighted_average(states, shares)
     _require_alike(states)
     middle = (len(states) - 1) // 2
-    cut = middle if plan.aggregation == "median" else min(math.ceil(plan.trim * len(states)), middle)
+    cut = middle if plan.aggregation == "median" else _count_cut(plan.trim, len(states), middle)
     return {name: _central_mean([state[name] for state in states], cut) for name in states[0]}
+
+
+def _count_cut(trim: float, num_states: int, most: int) -> int:
+    """How many are cut off at each end: the share, rounded down, but one at least where any is wanted."""
+    return min(max(int(trim * num_states), 1 if trim > 0 else 0), most)
 
 
 def _require_alike(states: Sequence[State]) -> None:

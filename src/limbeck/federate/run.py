@@ -216,7 +216,7 @@ def meet(ask: AskFn, *, num_clients: int, is_private: bool, terms: Mapping[str, 
 
 def _read_party(index: int, facts: Mapping[str, Any]) -> Party:
     try:
-        said = TypeAdapter(_Introduction).validate_python(dict(facts), strict=True)
+        said = TypeAdapter(_Introduction).validate_python(dict(facts))
     except ValidationError as error:
         first = error.errors()[0]
         raise RunError(

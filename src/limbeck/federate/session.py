@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
 
 from limbeck import models
+from limbeck.core.errors import RunError
 from limbeck.core.files import write_atomically, write_text
 from limbeck.federate.assembly import Assembly
 from limbeck.federate.client import fill
@@ -95,10 +98,13 @@ def run_session(
                 after_round(standing)
                 if _is_over(standing, spec.target):
                     break
-    finally:
+    except (RunError, KeyboardInterrupt):
         if standing is not None:
-            _write_results(assembly, server, standing, ledger, folder)
+            with suppress(RunError):  # the disk may be what failed
+                _write_results(assembly, server, standing, ledger, folder)
+        raise
     assert standing is not None
+    _write_results(assembly, server, standing, ledger, folder)
     return _sum_up(spec, standing, ledger, folder)
 
 
@@ -159,10 +165,16 @@ def _write_tables(standing: Standing, ledger: Ledger, folder: Path) -> None:
         }
         for this in standing.history
     ]
-    with write_atomically(folder / ROUNDS_FILE) as temporary:
-        pl.DataFrame(rows, schema=ROUND_SCHEMA).write_parquet(temporary)
-    with write_atomically(folder / LEDGER_FILE) as temporary:
-        pl.DataFrame([asdict(entry) for entry in ledger.entries]).write_parquet(temporary)
+    _write_table(folder / ROUNDS_FILE, pl.DataFrame(rows, schema=ROUND_SCHEMA))
+    _write_table(folder / LEDGER_FILE, pl.DataFrame([asdict(entry) for entry in ledger.entries]))
+
+
+def _write_table(path: Path, table: pl.DataFrame) -> None:
+    """Write a table by way of memory: what polars raises when a disk is full is no `OSError`."""
+    content = BytesIO()
+    table.write_parquet(content)
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(content.getvalue())
 
 
 def _save_models(assembly: Assembly, server: Server, standing: Standing, folder: Path) -> None:
