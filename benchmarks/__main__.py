@@ -1,4 +1,4 @@
-"""Run the small benchmarks and write their numbers to `benchmarks/results`; others have their own commands."""
+"""Run the small benchmarks and write their numbers to `benchmarks/results`; others have own commands."""
 
 from pathlib import Path
 
