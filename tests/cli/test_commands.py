@@ -106,6 +106,7 @@ def test_commands_and_their_options_are_the_promised_ones():
         "federate": [
             "--device",
             "--engine",
+            "--host",
             "--json",
             "--new-site",
             "--out",
