@@ -156,6 +156,11 @@ def test_without_a_spec_the_printed_one_is_run(capsys, here):
         (["--workers", "0"], "`workers >= 1` must hold, but got workers=0"),
         (["--device", "tpu"], "device=tpu"),
         (["--rounds", "3"], "No such option"),
+        (["--engine", "flower", "--device", "cpu"], "`--device` goes with `--engine simulation` must hold"),
+        (["--engine", "flower", "--workers", "2"], "`--workers` goes with `--engine simulation` must hold"),
+        (["--superlink", "hub"], "`--superlink` goes with `--engine flower` must hold"),
+        (["--host", "fl.example.org"], "but got it with `--engine simulation`. Leave `--host` out, or use"),
+        (["--new-site", "bonn", "--superlink", "hub"], "but got it with `--new-site`. Leave `--superlink`"),
     ],
 )
 def test_a_wrong_word_is_one_sentence_with_status_2(words, expected, capsys, here):

@@ -1,7 +1,7 @@
 """`limbeck federate`: make a starting model and run federated learning, simulated or on Flower."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 DEFAULT_FOLDER = Path("limbeck-federations")
 ENGINES = ("simulation", "flower")
+# With what each option goes; with anything else it would be ignored.
+GOES_WITH = {
+    "--device": "--engine simulation",
+    "--workers": "--engine simulation",
+    "--superlink": "--engine flower",
+    "--host": "--new-site",
+}
 
 
 def federate(  # noqa: PLR0913 - the command's options
@@ -37,7 +44,12 @@ def federate(  # noqa: PLR0913 - the command's options
     workers: Annotated[
         int | None, typer.Option(help="Simulation: clients at a time. [default: one per core, one on a GPU]")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="Simulation: auto, cpu or cuda; on Flower every site's file says it. [default: auto]"
+        ),
+    ] = None,
     new_site: Annotated[
         Path | None,
         typer.Option(
@@ -60,6 +72,11 @@ def federate(  # noqa: PLR0913 - the command's options
     from limbeck.federate.spec import load_example, load_federate_spec
 
     require_known("engine", engine, ENGINES)
+    given = {"--device": device, "--workers": workers, "--superlink": superlink, "--host": host or None}
+    _require_use(
+        [option for option, value in given.items() if value is not None],
+        mode=f"--engine {engine}" if new_site is None else "--new-site",
+    )
     require(
         workers is None or workers >= 1,
         "workers >= 1",
@@ -78,7 +95,9 @@ def federate(  # noqa: PLR0913 - the command's options
         if engine == "flower":
             outcome = _run_on_flower(loaded, folder, superlink=superlink, console=console)
         else:
-            outcome = _simulate(loaded, folder, device=device, workers=workers, after_round=display.show)
+            outcome = _simulate(
+                loaded, folder, device=device or "auto", workers=workers, after_round=display.show
+            )
     except KeyboardInterrupt as error:
         raise RunError(
             f"Interrupted: {display.describe_kept()} Run the same command again to go on."
@@ -91,6 +110,23 @@ def federate(  # noqa: PLR0913 - the command's options
     _print_outcome(console, loaded, outcome)
     print_paths(console, {"Report": page})
     return 0
+
+
+def _require_use(options: Iterable[str], *, mode: str) -> None:
+    """Refuse an option that would be ignored.
+
+    Args:
+        options: Those that were given, of `GOES_WITH`.
+        mode: What the command is to do, as `GOES_WITH` has it.
+    """
+    for option in options:
+        place = GOES_WITH[option]
+        require(
+            place == mode,
+            f"`{option}` goes with `{place}`",
+            f"it with `{mode}`",
+            f"Leave `{option}` out, or use `{place}`.",
+        )
 
 
 def _simulate(
