@@ -225,20 +225,23 @@ class Course:
         """The sum of the losses of each model over the samples of some steps."""
         for model in self.models:
             model.train()
-        totals = torch.zeros(len(self.models), dtype=torch.float32, device=self.device)
+        totals = [torch.zeros((), device=self.device) for _ in self.models]
         for lr, ids, batch in steps:
             self.optimizer.param_groups[0]["lr"] = lr
             with autocast(self.training.precision, self.device):
                 logits = [forward_fn(batch) for forward_fn in forward_fns]
             losses = self.loss_fn(logits, ids, epoch)
-            self.optimizer.zero_grad(set_to_none=True)
-            means = torch.stack([loss.mean() for loss in losses])
-            self.first = means.detach() if self.first is None else self.first
-            means.sum().backward()
+            for parameter in self.parameters:
+                parameter.grad = None
+            means = [loss.mean() for loss in losses]
+            if self.first is None:
+                self.first = torch.stack([mean.detach() for mean in means])
+            _add_up(means).backward()
             self.optimizer.step()
-            totals += torch.stack([loss.detach().sum() for loss in losses])
+            for total, loss in zip(totals, losses, strict=True):
+                total += loss.detach().sum()
             after_step()
-        return totals
+        return torch.stack(totals)
 
     def list_batches(self, epoch: int) -> Iterator[Step]:
         """Per step of an epoch the learning rate, the ids of the samples and the batch."""
@@ -329,6 +332,11 @@ def train(
         steps=course.epoch * course.steps_per_epoch,
         seconds=time.perf_counter() - started,
     )
+
+
+def _add_up(means: Sequence[Tensor]) -> Tensor:
+    """The sum; one model's mean as it is, which spares a small model a tenth of its step."""
+    return means[0] if len(means) == 1 else torch.stack(list(means)).sum()
 
 
 def view_epoch(inputs: Inputs, augmentation: Augmentation, *, epoch: int, seed: int) -> Inputs:

@@ -1,5 +1,7 @@
 """Replies are looked at before anything is made of them: a bad one is rejected and the round goes on."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn.utils import get_total_norm
@@ -44,9 +46,11 @@ def find_failure(request: Message, reply: Message) -> str | None:
 
 def find_unfit_number(reply: Message) -> str | None:
     """Which number of a reply cannot be: a tensor's that is not finite, an accuracy outside of [0, 1]."""
-    for name, tensor in _numbers_in(reply).items():
-        if not bool(torch.isfinite(tensor).all()):
-            return f"`{name}` has a value that is not finite"
+    numbers = _numbers_in(reply)
+    if not math.isfinite(float(get_total_norm(numbers.values()))):  # one question instead of one per tensor
+        for name, tensor in numbers.items():
+            if not bool(torch.isfinite(tensor).all()):
+                return f"`{name}` has a value that is not finite"
     accuracy = reply.facts.get("accuracy", 0.0)
     if not (isinstance(accuracy, int | float) and 0 <= accuracy <= 1):
         return f"it says accuracy={accuracy!r}"

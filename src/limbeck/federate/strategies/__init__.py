@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -75,7 +76,7 @@ def make_strategy_settings(strategy: Strategy[Any], changes: Mapping[str, Any]) 
     for name in changes:
         require_known(f"setting of `{strategy.name}`", name, known)
     try:
-        return TypeAdapter(type(strategy.defaults)).validate_python(dict(changes))
+        return _make_adapter(type(strategy.defaults)).validate_python(dict(changes))
     except ValidationError as error:
         first = error.errors()[0]
         cause = first.get("ctx", {}).get("error")
@@ -86,6 +87,12 @@ def make_strategy_settings(strategy: Strategy[Any], changes: Mapping[str, Any]) 
             f"`{place}` of `{strategy.name}` must have its type, but got {first['input']!r}: {first['msg']}. "
             "Correct it."
         ) from error
+
+
+@lru_cache(None)
+def _make_adapter(kind: type) -> TypeAdapter[Any]:
+    """What checks settings of a kind; making it takes as long as training a small model."""
+    return TypeAdapter(kind)
 
 
 __all__ = [
