@@ -1,5 +1,6 @@
 """A spec becomes a Flower app, and what Flower says becomes one sentence."""
 
+import json
 import socket
 import tomllib
 
@@ -14,14 +15,56 @@ deployment = pytest.importorskip("limbeck.federate.flower.deployment", reason=WH
 server_app = pytest.importorskip("limbeck.federate.flower.server_app", reason=WHY)
 
 
+def write_connection(home, monkeypatch, listener):
+    """Flower's configuration with the address of a listener as its default connection."""
+    port = listener.getsockname()[1]
+    text = f'[superlink]\ndefault = "hub"\n[superlink.hub]\naddress = "127.0.0.1:{port}"\ninsecure = true\n'
+    (home / "config.toml").write_text(text)
+    monkeypatch.setenv("FLWR_HOME", str(home))
+
+
 @pytest.fixture
 def nobody(tmp_path, monkeypatch):
     """A configuration whose SuperLink is not up."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    text = f'[superlink]\ndefault = "hub"\n[superlink.hub]\naddress = "127.0.0.1:{port}"\ninsecure = true\n'
-    (tmp_path / "config.toml").write_text(text)
-    monkeypatch.setenv("FLWR_HOME", str(tmp_path))
+        write_connection(tmp_path, monkeypatch, listener)
+
+
+# Stands in for Flower's program: it goes through a list of states, and its log ends at once or says nothing.
+PROGRAM = """
+import json, pathlib, signal, sys
+
+here = pathlib.Path(__file__).parent
+states = json.loads((here / "states.json").read_text())
+match sys.argv[1]:
+    case "run":
+        answer = {"run-id": "7"}
+    case "list":
+        (here / "states.json").write_text(json.dumps(states[1:] or states))
+        answer = {"runs": [{"status": states[0], "status-details": "N/A"}]}
+    case "stop":
+        (here / "stopped").write_text(sys.argv[2])
+        answer = {}
+    case "log":
+        signal.pause() if (here / "is-silent").exists() else sys.exit()
+print(json.dumps({"success": True, **answer}))
+"""
+
+
+@pytest.fixture
+def flower(tmp_path, monkeypatch):
+    """A SuperLink whose runs go through some states; the folder in which a stop is noted."""
+    folder = tmp_path / "program" / "flwr" / "cli"
+    folder.mkdir(parents=True)
+    for package in (folder, folder.parent):
+        (package / "__init__.py").touch()
+    (folder / "app.py").write_text(PROGRAM)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "program"))
+    monkeypatch.setattr(deployment, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(deployment, "SILENT_SECONDS", 0.01)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        write_connection(tmp_path, monkeypatch, listener)
+        yield folder
 
 
 def read_app(app):
@@ -62,6 +105,28 @@ def test_what_flower_says_is_one_sentence():
         deployment.Flower("hub").read_state("1")
     assert str(caught.value).startswith("`flwr list` must succeed at `hub`, but Flower says: Connection")
     assert "\n" not in str(caught.value)
+
+
+def deploy_without_waiting(tmp_path, flower, states):
+    (flower / "states.json").write_text(json.dumps(states))
+    return deployment.deploy(
+        load_example(), tmp_path / "run", superlink=None, print_fn=lambda _: None, start_seconds=0.0
+    )
+
+
+@pytest.mark.parametrize("is_silent", [False, True])
+@pytest.mark.parametrize("state", ["pending", "starting"])
+def test_a_run_that_is_not_begun_in_time_is_stopped_and_told(state, is_silent, tmp_path, flower):
+    if is_silent:
+        (flower / "is-silent").touch()
+    with pytest.raises(RunError, match=f"under way within 0 s, but run 7 is `{state}`.* It was stopped"):
+        deploy_without_waiting(tmp_path, flower, [state])
+    assert (flower / "stopped").read_text() == "7"
+
+
+def test_a_run_that_is_under_way_may_take_longer(tmp_path, flower):
+    assert deploy_without_waiting(tmp_path, flower, ["running", "running", "finished:completed"]) == 0
+    assert not (flower / "stopped").exists()
 
 
 @pytest.mark.parametrize(

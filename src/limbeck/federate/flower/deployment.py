@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,12 @@ from limbeck.federate.spec import FederateSpec
 
 APP_FOLDER, LOG_FILE = "flower-app", "flower.log"
 COMMAND_SECONDS = 180.0
+START_SECONDS = 600.0
 SILENT_SECONDS = 30.0
 LOST_SECONDS = 180.0
 PAUSE_SECONDS = 2.0
 COMPLETED, FINISHED = "finished:completed", "finished"
+NOT_YET = ("pending", "starting")
 ENVIRONMENT = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1", "NO_COLOR": "1"}
 
 APP_TEMPLATE = """\
@@ -60,7 +62,12 @@ spec = {spec}
 
 
 def deploy(
-    spec: FederateSpec, folder: Path, *, superlink: str | None, print_fn: Callable[[str], None]
+    spec: FederateSpec,
+    folder: Path,
+    *,
+    superlink: str | None,
+    print_fn: Callable[[str], None],
+    start_seconds: float = START_SECONDS,
 ) -> int:
     """Run a federation on Flower, or go on with the one that the folder holds.
 
@@ -70,13 +77,14 @@ def deploy(
             same name here.
         superlink: Name of the SuperLink's connection in Flower's configuration, None for its default.
         print_fn: Prints a line of progress.
+        start_seconds: How long to wait until the run is under way; from then on the server's own limits hold.
 
     Returns:
         0, when the run was completed.
 
     Raises:
         InputError: When the SuperLink, the spec or the sites are not as they should be.
-        RunError: When the run failed, or the SuperLink was lost.
+        RunError: When the run failed or was not begun in time, or the SuperLink was lost.
     """
     connection = read_connection(superlink)
     require_answer(connection)
@@ -86,7 +94,8 @@ def deploy(
     run_id = flower.start(app)
     print_fn(f"{spec.name}: run {run_id} on Flower; its whole log goes to {folder / LOG_FILE}")
     try:
-        state, told = _follow(flower, run_id, log=folder / LOG_FILE, print_fn=print_fn)
+        watch = Watch(flower=flower, run_id=run_id, start_seconds=start_seconds)
+        state, told = _follow(watch, log=folder / LOG_FILE, print_fn=print_fn)
     except KeyboardInterrupt:
         flower.stop(run_id)
         raise
@@ -219,18 +228,72 @@ def _explain(command: str, text: str, name: str) -> RunError:
     return RunError(f"`flwr {command}` must succeed at `{name}`, but Flower says: {reason}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """Looks at a run, with a limit to every wait.
+
+    Attributes:
+        flower: Asks for its state.
+        run_id: Which run it is.
+        start_seconds: How long it may wait before it is under way.
+        began: When the watch began, on the clock of `time.monotonic`.
+    """
+
+    flower: Flower
+    run_id: str
+    start_seconds: float
+    began: float = field(default_factory=time.monotonic)
+
+    def look(self) -> dict[str, Any]:
+        """The run's state; a run that is not under way in time is stopped.
+
+        Raises:
+            RunError: When it is not, or the SuperLink does not answer for `LOST_SECONDS`.
+        """
+        state = self._read_patiently()
+        if state["status"] in NOT_YET and time.monotonic() - self.began >= self.start_seconds:
+            raise RunError(
+                f"a run on Flower must be under way within {self.start_seconds:g} s, but run {self.run_id} "
+                f"is `{state['status']}` ({_describe_details(state)}). {self._stop()} See in the SuperLink's "
+                "log why it starts no process for it, and run the same command again."
+            )
+        return state
+
+    def _read_patiently(self) -> dict[str, Any]:
+        """The state, asked for again for a while when the SuperLink does not answer."""
+        deadline = time.monotonic() + LOST_SECONDS
+        while True:
+            try:
+                return self.flower.read_state(self.run_id)
+            except RunError as error:
+                if time.monotonic() >= deadline:
+                    raise RunError(
+                        f"the SuperLink must answer, but it has not for {LOST_SECONDS:g} s: {error} The "
+                        "rounds before are kept; start the SuperLink and run the same command again to go on."
+                    ) from error
+                time.sleep(PAUSE_SECONDS)
+
+    def _stop(self) -> str:
+        """Stop the run, and say whether that went well."""
+        try:
+            self.flower.stop(self.run_id)
+        except RunError as error:
+            return f"It could not be stopped: {error}"
+        return "It was stopped."
+
+
 def _follow(
-    flower: Flower, run_id: str, *, log: Path, print_fn: Callable[[str], None]
+    watch: Watch, *, log: Path, print_fn: Callable[[str], None]
 ) -> tuple[dict[str, Any], InputError | RunError | None]:
     """Print a run's progress until it ends; its last state, and the sentence it ended with."""
     num_seen, told = 0, None
     while True:
-        for number, line in enumerate(_read_log(flower, run_id, log)):
+        for number, line in enumerate(_read_log(watch, log)):
             if line.startswith(SAID) and number >= num_seen:
                 print_fn(line.removeprefix(SAID))
             told = read_error(line) or told
             num_seen = max(num_seen, number + 1)
-        state = _read_state_patiently(flower, run_id)
+        state = watch.look()
         if state["status"].startswith(FINISHED):
             return state, told
         time.sleep(PAUSE_SECONDS)
@@ -243,15 +306,15 @@ def read_error(line: str) -> InputError | RunError | None:
     return RunError(line.removeprefix(RUN_ERROR)) if line.startswith(RUN_ERROR) else None
 
 
-def _read_log(flower: Flower, run_id: str, log: Path) -> Iterator[str]:
+def _read_log(watch: Watch, log: Path) -> Iterator[str]:
     """Limbeck's lines of a run's log as they come, until it ends or the run is over; all go to a file."""
-    process = flower.open_log(run_id)
+    process = watch.flower.open_log(watch.run_id)
     lines: queue.Queue[str | None] = queue.Queue()
     reader = threading.Thread(target=_fill, args=(process, lines), daemon=True)
     reader.start()
     try:
         with explain_disk_errors(log), log.open("w", encoding="utf-8") as file:
-            while (line := _next_line(lines, flower, run_id)) is not None:
+            while (line := _next_line(lines, watch)) is not None:
                 file.write(line)
                 file.flush()
                 if line.startswith((SAID, INPUT_ERROR, RUN_ERROR)):
@@ -270,33 +333,14 @@ def _fill(process: "subprocess.Popen[str]", lines: "queue.Queue[str | None]") ->
     lines.put(None)
 
 
-def _next_line(lines: "queue.Queue[str | None]", flower: Flower, run_id: str) -> str | None:
+def _next_line(lines: "queue.Queue[str | None]", watch: Watch) -> str | None:
     """The next line of a log; None at its end, or when the run is over and it says nothing more."""
     while True:
         try:
             return lines.get(timeout=SILENT_SECONDS)
         except queue.Empty:
-            if _read_state_patiently(flower, run_id)["status"].startswith(FINISHED) and lines.empty():
+            if watch.look()["status"].startswith(FINISHED) and lines.empty():
                 return None
-
-
-def _read_state_patiently(flower: Flower, run_id: str) -> dict[str, Any]:
-    """A run's state, asked for again for a while when the SuperLink does not answer.
-
-    Raises:
-        RunError: When it does not answer for `LOST_SECONDS`.
-    """
-    deadline = time.monotonic() + LOST_SECONDS
-    while True:
-        try:
-            return flower.read_state(run_id)
-        except RunError as error:
-            if time.monotonic() >= deadline:
-                raise RunError(
-                    f"the SuperLink must answer, but it has not for {LOST_SECONDS:g} s: {error} The rounds "
-                    "before are kept; start the SuperLink and run the same command again to go on."
-                ) from error
-            time.sleep(PAUSE_SECONDS)
 
 
 def _describe_details(state: dict[str, Any]) -> str:
