@@ -182,6 +182,9 @@ def test_a_wrong_word_is_one_sentence_with_status_2(words, expected, capsys, her
         ({"strategy": "fedmd", "start": "scratch", "data__proxy_samples": 0}, "unlabelled proxy set"),
         ({"participation": 0.3, "min_replies": 2}, "min_replies <= clients asked in a round"),
         ({"privacy": {"clip_norm": 1.0}}, "`privacy` protects what clients send in rounds"),
+        ({"strategy": "ds-fl", "settings": {"public_samples": 61}}, "public_samples=61 of 60"),
+        ({"strategy": "fml", "settings": {"shared_arch": "cnn"}}, "Unknown architecture of a client `cnn`"),
+        ({"strategy": "fd", "start": "scratch", "aggregation": "median"}, "`fd` adds up what clients send"),
     ],
 )
 def test_a_wrong_spec_is_one_sentence_with_status_2(spec, changes, expected, capsys):

@@ -224,6 +224,49 @@ def test_different_architectures_are_refused_before_anything_is_computed():
     assert len(ledger.entries) == 2 * NUM_CLIENTS
 
 
+UNFIT = {
+    "more public samples than there are": (
+        {"strategy": "ds-fl", "settings": {"public_samples": 31}},
+        r"public_samples <= proxy_samples.*public_samples=31 of 30\. Leave",
+    ),
+    "more samples to digest than there are": (
+        {"strategy": "fedmd", "settings": {"public_samples": 31}},
+        r"public_samples <= proxy_samples.*public_samples=31 of 30\. Leave",
+    ),
+    "a shared model that no client has": (
+        {"strategy": "fml", "settings": {"shared_arch": "cnn"}},
+        "Unknown architecture of a client `cnn`",
+    ),
+    "a median of sums of logits": (
+        {"strategy": "fd", "aggregation": "median"},
+        r"`fd` adds up what clients send, so `aggregation` is `mean` must hold, but got aggregation=median\.",
+    ),
+    "a median of class statistics": (
+        {"strategy": "fedavg-refit", "aggregation": "trimmed-mean"},
+        "`fedavg-refit` adds up what clients send.*aggregation=trimmed-mean",
+    ),
+    "a start by a median of class statistics": (
+        {"start": "refit", "aggregation": "median"},
+        "the start `refit` adds up statistics, so `aggregation` is `mean`.*aggregation=median",
+    ),
+    "an ensemble of private models": (
+        {"strategy": "fading-pull", "privacy": Privacy(clip_norm=1.0)},
+        "`privacy` protects what clients send in rounds.*Set `towards` to `start`",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", UNFIT)
+def test_settings_that_do_not_fit_the_federation_are_refused_before_the_start(kind):
+    changes, words = UNFIT[kind]
+    ledger, server = Ledger(), make_server(proxy=load_samples()[-1][0][:30])
+    recipe = make_recipe(**{"start": "scratch", **changes})
+    with pytest.raises(InputError, match=words) as caught:
+        list(federate(recipe, server, Simulation(make_clients()), num_clients=NUM_CLIENTS, ledger=ledger))
+    assert "\n" not in str(caught.value)
+    assert len(ledger.entries) == 2 * NUM_CLIENTS
+
+
 @pytest.mark.parametrize("start", [name for name in STARTS if name != "scratch"])
 def test_models_do_not_leave_private_clients_before_the_rounds(start):
     recipe = make_recipe(start=start, privacy=Privacy(clip_norm=1.0))

@@ -166,6 +166,10 @@ def test_clients_are_those_of_the_split_or_the_sites():
         ({"start": "mash"}, ["Unknown start `mash`", "Did you mean `mesh`"]),
         ({"start": "mesh", "distil": None}, ["the start `mesh` knows how to distil", "Add `distil`"]),
         ({"pretrain": None}, ["a model for the start `weight-average`", "Add `pretrain`"]),
+        (
+            {"strategy": "fading-pull", "start": "scratch", "pretrain": None},
+            ["a model for the strategy `fading-pull`", "no `pretrain`", "Add `pretrain`"],
+        ),
         ({"strategy": "fedavgg"}, ["Unknown strategy `fedavgg`", "Did you mean `fedavg`"]),
         ({"settings": {"mu": 1}}, ["Unknown setting of `fedavg` `mu`"]),
         ({"strategy": "fedprox", "settings": {"mu": -1}}, ["mu >= 0", "mu=-1"]),
@@ -195,6 +199,12 @@ def test_a_mistake_is_one_sentence_with_its_place_and_remedy(changes, words, tmp
     message = str(caught.value)
     assert "\n" not in message
     assert all(word in message for word in [*words, "test.yaml"]), message
+
+
+def test_clients_need_models_of_their_own_for_an_ensemble_of_them_and_not_to_pull_to_the_start():
+    changes = {"strategy": "fading-pull", "start": "scratch", "pretrain": None}
+    assert make_spec(**changes, settings={"towards": "start"}).recipe.needs_models is False
+    assert make_spec(**changes, **SITES).recipe.needs_models is True
 
 
 def test_sites_that_bring_their_models_need_no_pretraining():

@@ -131,7 +131,7 @@ def test_only_starts_and_strategies_that_use_the_clients_models_need_their_runs(
     by_start = {cell.start: cell for cell in plan.federated_cells}
     assert by_start["scratch"].client_runs == plan.runs[by_start["scratch"].run].needs == ()
     assert len(by_start["best-client"].client_runs) == 3
-    users = [name for name, strategy in STRATEGIES.items() if strategy.clients_need_models]
+    users = [name for name, strategy in STRATEGIES.items() if strategy.needs_models_fn(strategy.defaults)]
     other = plan_of(tiny(federated__starts=["scratch"], federated__strategies=["fedavg", *users]), digits)
     assert [len(cell.client_runs) for cell in other.federated_cells] == [0, *([3] * len(users))]
 

@@ -60,13 +60,23 @@ class Recipe:
             "Add `distil`.",
         )
         strategy = get_strategy(self.strategy)
-        make_strategy_settings(strategy, self.settings)
+        self.make_settings()
         require(
             strategy.has_global_model or self.start == "scratch",
             f"`{self.strategy}`, which shares no model, begins from `scratch`",
             f"start={self.start}",
             "Use `scratch`, or a strategy with a shared model.",
         )
+
+    def make_settings(self) -> Any:
+        """All settings of the strategy, as its own record."""
+        return make_strategy_settings(get_strategy(self.strategy), self.settings)
+
+    @property
+    def needs_models(self) -> bool:
+        """Whether every client has to have a trained model of its own."""
+        needs_models_fn = get_strategy(self.strategy).needs_models_fn
+        return get_start(self.start).needs_models or needs_models_fn(self.make_settings())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +96,17 @@ class Server:
     test_fn: Callable[[nn.Module], float]
     proxy: Inputs | None = None
     terms: Mapping[str, Any] = field(default_factory=dict)
+
+    def join(self, plan: Plan, parties: tuple[Party, ...]) -> Federation:
+        """The federation of the server and some clients."""
+        return Federation(
+            plan=plan,
+            parties=parties,
+            build_fn=self.build_fn,
+            validation_fn=self.validation_fn,
+            test_fn=self.test_fn,
+            proxy=self.proxy,
+        )
 
 
 def federate(
@@ -112,37 +133,39 @@ def federate(
         RunError: When a client cannot do its part before the first round, or too few reply in a round.
     """
     ask, bytes_before = make_ask(courier, ledger), ledger.total_bytes()
+    strategy, settings = get_strategy(recipe.strategy), recipe.make_settings()
     if standing is None:
         is_private = recipe.plan.privacy is not None
         parties = meet(ask, num_clients=num_clients, is_private=is_private, terms=server.terms)
     else:
         parties = standing.parties
-    federation = Federation(
-        plan=recipe.plan,
-        parties=parties,
-        build_fn=server.build_fn,
-        validation_fn=server.validation_fn,
-        test_fn=server.test_fn,
-        proxy=server.proxy,
-    )
-    strategy = get_strategy(recipe.strategy)
-    settings = make_strategy_settings(strategy, recipe.settings)
-    strategy.check(federation)
+    federation = server.join(recipe.plan, parties)
+    strategy.check(federation, settings)
+    if standing is None:
+        get_start(recipe.start).check(federation)
     require_participants(federation)
     if standing is None:
-        started = time.perf_counter()
-        models, chosen = _make_start(recipe, federation, ask)
-        if strategy.prepare_fn is not None:
-            strategy.prepare_fn(federation, ask, settings)
-        standing = begin(
-            federation,
-            models,
-            chosen=chosen,
-            start_bytes=ledger.total_bytes() - bytes_before,
-            start_seconds=time.perf_counter() - started,
-        )
+        standing = _begin(recipe, federation, ask, ledger, bytes_before=bytes_before)
         yield standing
     yield from run_rounds(federation, standing, courier, strategy=strategy, settings=settings, ledger=ledger)
+
+
+def _begin(
+    recipe: Recipe, federation: Federation, ask: AskFn, ledger: Ledger, *, bytes_before: int
+) -> Standing:
+    """Where a run stands before its first round, once the start is made and the strategy has prepared."""
+    started = time.perf_counter()
+    models, chosen = _make_start(recipe, federation, ask)
+    prepare_fn = get_strategy(recipe.strategy).prepare_fn
+    if prepare_fn is not None:
+        prepare_fn(federation, ask, recipe.make_settings())
+    return begin(
+        federation,
+        models,
+        chosen=chosen,
+        start_bytes=ledger.total_bytes() - bytes_before,
+        start_seconds=time.perf_counter() - started,
+    )
 
 
 def _make_start(
@@ -150,9 +173,7 @@ def _make_start(
 ) -> tuple[Mapping[str, State], Distillation | None]:
     """The starting models, and the settings that were chosen where some were tried."""
     start = get_start(recipe.start)
-    start.check(federation)
-    needs_models = start.needs_models or get_strategy(recipe.strategy).clients_need_models
-    if needs_models and recipe.pretrain is not None:
+    if recipe.needs_models and recipe.pretrain is not None:
         facts = {"training": recipe.pretrain.to_dict(), "seed": recipe.plan.seed}
         request = Message(task=PRETRAIN, round=0, facts=facts)
         ask({party.index: request for party in federation.parties})

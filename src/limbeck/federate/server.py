@@ -162,7 +162,7 @@ def run_rounds(
             reply.
         RunError: When a round has fewer good replies than `min_replies`.
     """
-    strategy.check(federation)
+    strategy.check(federation, settings)
     require_participants(federation)
     while standing.state.round < federation.plan.rounds:
         standing = _run_round(

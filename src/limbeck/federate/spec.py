@@ -189,6 +189,12 @@ class FederateSpec(Part):
             "no `pretrain`",
             "Add `pretrain`.",
         )
+        require(
+            not self.recipe.needs_models or self.pretrain is not None or self.split is None,
+            f"clients of a split have a model for the strategy `{self.strategy}`",
+            "no `pretrain`",
+            "Add `pretrain`.",
+        )
 
     @property
     def num_clients(self) -> int:

@@ -258,7 +258,7 @@ class _Planner:
         start: str,
         strategy: StrategyPart,
     ) -> FederatedCell:
-        needs_models = STARTS[start].needs_models or strategy.strategy.clients_need_models
+        needs_models = STARTS[start].needs_models or strategy.needs_models
         needs_proxy = STARTS[start].needs_proxy or strategy.needs_proxy
         used_clients = clients if needs_models else ()
         config = {

@@ -234,6 +234,11 @@ class StrategyPart(Part):
         """Whether anyone learns from the proxy set."""
         return self.strategy.server_needs_proxy or self.strategy.clients_need_proxy
 
+    @property
+    def needs_models(self) -> bool:
+        """Whether every client has to have a trained model of its own."""
+        return self.strategy.needs_models_fn(make_strategy_settings(self.strategy, self.settings))
+
     def can_begin_from(self, start: str) -> bool:
         """Whether the start's model is used: without a shared model, private ones begin from scratch."""
         return self.strategy.has_global_model or not STARTS[start].needs_models

@@ -108,12 +108,6 @@ def test_the_loss_is_cross_entropy_and_gamma_times_the_pull_where_others_know_th
     np.testing.assert_allclose(ours.numpy(), expected, rtol=1e-5)
 
 
-def test_another_aggregation_than_the_mean_is_refused():
-    federation = make_federation(make_clients(), aggregation="median")
-    with pytest.raises(InputError, match="mean over the other clients"):
-        FD.request_fn(federation, STATE, federation.parties[0], FD.defaults)
-
-
 def test_a_negative_gamma_is_refused():
     with pytest.raises(InputError, match="gamma >= 0"):
         FDSettings(gamma=-0.1)

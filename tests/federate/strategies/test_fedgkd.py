@@ -13,8 +13,6 @@ from tests.federate.strategies.shared_model import (
     average_plainly,
     build,
     load,
-    make_clients,
-    make_federation,
     run,
     run_model,
     train_all_plainly,
@@ -24,7 +22,6 @@ from tests.federate.strategies.shared_model import (
 from limbeck.core.errors import InputError
 from limbeck.federate import Ledger
 from limbeck.federate.client import state_of
-from limbeck.federate.strategies import get_strategy
 from limbeck.federate.strategies.fedgkd import FedGKDSettings, list_past
 
 # The teacher's outputs are kept in float32.
@@ -96,7 +93,7 @@ def test_a_teacher_that_is_the_received_model_is_not_sent():
 def test_augmentation_is_refused_because_the_teacher_is_asked_once_a_round():
     plan = with_rounds(1, local=replace(TRAINING, augmentation="flip"))
     with pytest.raises(InputError, match=r"`fedgkd` asks a model"):
-        get_strategy("fedgkd").check(make_federation(make_clients(), plan))
+        run("fedgkd", plan=plan)
 
 
 @pytest.mark.parametrize(

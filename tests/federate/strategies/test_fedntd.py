@@ -13,7 +13,6 @@ from tests.federate.strategies.shared_model import (
     average_plainly,
     build,
     make_clients,
-    make_federation,
     run_model,
     train_all_plainly,
     with_rounds,
@@ -21,7 +20,6 @@ from tests.federate.strategies.shared_model import (
 
 from limbeck.core.errors import InputError
 from limbeck.federate.client import state_of
-from limbeck.federate.strategies import get_strategy
 from limbeck.federate.strategies.fedntd import FedNTDSettings
 
 # The received model's outputs are kept in float32.
@@ -84,7 +82,7 @@ def test_the_larger_beta_the_nearer_clients_stay_to_what_the_received_model_says
 def test_augmentation_is_refused_because_the_received_model_is_asked_once_a_round():
     plan = with_rounds(1, local=replace(TRAINING, augmentation="flip"))
     with pytest.raises(InputError, match=r"`fedntd` asks a model.*local.augmentation=flip.*`none`"):
-        get_strategy("fedntd").check(make_federation(make_clients(), plan))
+        run_model("fedntd", plan=plan)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from tests.federate.strategies.shared_model import (
     build,
     load,
     make_clients,
-    make_federation,
     run,
     run_model,
     train_plainly,
@@ -25,7 +24,6 @@ from limbeck.core.errors import InputError
 from limbeck.federate import Ledger
 from limbeck.federate.client import state_of
 from limbeck.federate.plan import Privacy
-from limbeck.federate.strategies import get_strategy
 from limbeck.federate.strategies.scaffold import CONTROL, Correction
 
 LEARNT = [name for name, _ in build("normed").named_parameters()]
@@ -131,4 +129,4 @@ def test_model_and_control_go_down_and_up():
 def test_privacy_is_refused_because_a_control_is_a_bare_gradient():
     plan = replace(PLAN, privacy=Privacy(clip_norm=1.0))
     with pytest.raises(InputError, match=r"`privacy`, with `scaffold`.*Leave `privacy` out"):
-        get_strategy("scaffold").check(make_federation(make_clients(), plan))
+        run("scaffold", plan=plan)

@@ -122,7 +122,7 @@ class Start:
         needs_models: Whether it uses the clients' pre-trained models, whose cost then counts too.
         mixes_architectures: Whether clients may have different architectures.
         needs_proxy: Whether the server needs the unlabelled proxy set.
-        takes_privacy: Whether what clients send for it can be protected, or is nothing but models.
+        takes_aggregation: Whether `median` and `trimmed-mean` can stand for the mean.
     """
 
     name: str
@@ -132,7 +132,7 @@ class Start:
     needs_models: bool = True
     mixes_architectures: bool = False
     needs_proxy: bool = False
-    takes_privacy: bool = True
+    takes_aggregation: bool = True
 
     def check(self, federation: Federation) -> None:
         """Check that a federation has what the start needs.
@@ -166,8 +166,8 @@ class Start:
             "Set `data.proxy_samples`.",
         )
         require(
-            self.takes_privacy or federation.plan.privacy is None,
-            f"the start `{self.name}` has no `privacy`: its class statistics are not protected",
-            "privacy",
-            "Use another start, or leave `privacy` out.",
+            self.takes_aggregation or federation.plan.aggregation == "mean",
+            f"the start `{self.name}` adds up statistics, so `aggregation` is `mean`",
+            f"aggregation={federation.plan.aggregation}",
+            "Leave `aggregation` out, or use `weight-average` or `mesh`.",
         )

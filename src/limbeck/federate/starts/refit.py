@@ -48,12 +48,12 @@ REFIT = Start(
     summary="the weight average, its last layer solved from all clients' class statistics",
     make_fn=start_from_refit,
     mixes_architectures=True,
-    takes_privacy=False,
+    takes_aggregation=False,
 )
 MESH_REFIT = Start(
     name="mesh-refit",
     summary="what `mesh` makes, its last layer solved from all clients' class statistics",
     make_fn=start_from_mesh_refit,
     is_distilled=True,
-    takes_privacy=False,
+    takes_aggregation=False,
 )

@@ -29,6 +29,7 @@ from limbeck.federate.strategies.public_logits import (
     aggregate_rows,
     answer_with_rows,
     as_probabilities,
+    check_public,
     check_public_samples,
     draw_public,
     follow_consensus,
@@ -167,5 +168,6 @@ DS_FL = Strategy[DSFLSettings](
     mixes_architectures=True,
     server_needs_proxy=True,
     clients_need_proxy=True,
+    check_fn=check_public,
     search_space={"temperature": (0.05, 0.1, 0.2), "distil_epochs": (1, 2, 5)},
 )

@@ -66,20 +66,29 @@ class FadingPullSettings:
         require_known("target of the pull", self.towards, TOWARDS)
 
 
-def gather_where_missing(federation: Federation, ask: AskFn, settings: FadingPullSettings) -> None:
-    """Let clients gather the ensemble unless the start has done so.
+def pulls_to_ensemble(settings: FadingPullSettings) -> bool:
+    """Whether the pull is to the ensemble, which is made of the clients' own models."""
+    return settings.towards == "ensemble"
+
+
+def check_target(federation: Federation, settings: FadingPullSettings) -> None:
+    """Check that clients may send what the target is made of.
 
     Raises:
         InputError: When the federation is private: for the ensemble, models travel as they are.
     """
-    if settings.towards != "ensemble":
-        return
     require(
-        federation.plan.privacy is None,
+        federation.plan.privacy is None or not pulls_to_ensemble(settings),
         "`privacy` protects what clients send in rounds",
         "towards=ensemble, for which they send their models as they are",
         "Set `towards` to `start`, or leave `privacy` out.",
     )
+
+
+def gather_where_missing(federation: Federation, ask: AskFn, settings: FadingPullSettings) -> None:
+    """Let clients gather the ensemble unless the start has done so."""
+    if not pulls_to_ensemble(settings):
+        return
     request = Message(task=HAS_ENSEMBLE, round=0)
     replies = ask({party.index: request for party in federation.parties})
     if not all(reply.facts[HAS_ENSEMBLE] for reply in replies.values()):
@@ -121,7 +130,7 @@ def train_pulled(client: Client, request: Message, settings: FadingPullSettings)
 
 def _find_target(client: Client, request: Message, settings: FadingPullSettings) -> Tensor:
     """What the client's samples are pulled to, [samples, classes]."""
-    if settings.towards == "ensemble":
+    if pulls_to_ensemble(settings):
         target = recall_ensemble(client)
         require(target is not None, "the client has gathered the ensemble", "none", "Begin the run anew.")
         assert target is not None
@@ -138,7 +147,7 @@ def combine_and_tell(
 ) -> ServerState:
     """The aggregate; the server remembers the starting model and who has seen it."""
     models = average_replies(federation, state, replies)
-    if settings.towards == "ensemble":
+    if pulls_to_ensemble(settings):
         return state.advance(models=models)
     told = state.memory.get(TOLD, torch.zeros(len(federation.parties), dtype=torch.uint8)).clone()
     told[[reply.party.index for reply in replies]] = 1
@@ -160,7 +169,8 @@ FADING_PULL = Strategy[FadingPullSettings](
     prepare_fn=gather_where_missing,
     shapes_fn=shapes_of_model,
     requests_differ=True,
-    clients_need_models=True,
+    needs_models_fn=pulls_to_ensemble,
     takes_augmentation=False,
+    check_fn=check_target,
     search_space={"weight": (0.2, 0.5, 0.8), "fade": (0.5, 0.7, 0.9)},
 )

@@ -52,24 +52,13 @@ class FDSettings:
 def send_means_of_others(
     federation: Federation, state: ServerState, party: Party, settings: FDSettings
 ) -> Message:
-    """The request with the mean logits of each label over the other clients; the first has none.
-
-    Raises:
-        InputError: When the plan aggregates otherwise than by the mean.
-    """
+    """The request with the mean logits of each label over the other clients; the first has none."""
     del settings
-    plan = federation.plan
-    require(
-        plan.aggregation == "mean",
-        "`fd` takes the mean over the other clients",
-        f"aggregation={plan.aggregation}",
-        "Leave `aggregation` out.",
-    )
     facts = {"num_classes": federation.num_classes}
     if not state.memory:
         return make_request("fd", federation, state, tensors={}, facts=facts)
     means, known = mean_of_others(state.memory, party.index)
-    packed = as_group(OTHERS, pack_logits(means, plan.logit_format))
+    packed = as_group(OTHERS, pack_logits(means, federation.plan.logit_format))
     return make_request("fd", federation, state, tensors={**packed, OTHERS_KNOWN: known}, facts=facts)
 
 
@@ -183,5 +172,6 @@ FD = Strategy[FDSettings](
     has_global_model=False,
     mixes_architectures=True,
     requests_differ=True,
+    takes_aggregation=False,
     search_space={"gamma": (0.1, 0.3, 1.0, 3.0)},
 )

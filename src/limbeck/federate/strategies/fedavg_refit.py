@@ -58,6 +58,12 @@ class RefitSettings:
         )
 
 
+def check_head(federation: Federation, settings: RefitSettings) -> None:
+    """Raise `InputError` when the shared model does not end in a layer that can be solved."""
+    del settings
+    find_head(federation.build_fn(federation.archs[0]), federation.num_classes)
+
+
 def send_average(
     federation: Federation, state: ServerState, party: Party, settings: RefitSettings
 ) -> Message:
@@ -130,5 +136,7 @@ FEDAVG_REFIT = Strategy[RefitSettings](
     shapes_fn=shapes_of_model_and_statistics,
     fault_fn=find_impossible_sum,
     takes_privacy=False,
+    takes_aggregation=False,
+    check_fn=check_head,
     search_space={"shrinkage": (0.01, 0.05, 0.2)},
 )

@@ -26,6 +26,7 @@ from limbeck.federate.strategies.public_logits import (
     CONSENSUS,
     aggregate_rows,
     answer_with_rows,
+    check_public,
     check_public_samples,
     follow_consensus,
     send_consensus,
@@ -101,5 +102,6 @@ FEDMD = Strategy[FedMDSettings](
     has_global_model=False,
     mixes_architectures=True,
     clients_need_proxy=True,
+    check_fn=check_public,
     search_space={"digest_epochs": (1, 2, 5)},
 )

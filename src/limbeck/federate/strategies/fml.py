@@ -58,6 +58,11 @@ def choose_shared(federation: Federation, settings: FMLSettings) -> str:
     return shared
 
 
+def check_shared(federation: Federation, settings: FMLSettings) -> None:
+    """Raise `InputError` when no client has the architecture of the shared model."""
+    choose_shared(federation, settings)
+
+
 def send_shared(federation: Federation, state: ServerState, party: Party, settings: FMLSettings) -> Message:
     """The shared model and its architecture, the same for every client."""
     del party
@@ -111,5 +116,6 @@ FML = Strategy[FMLSettings](
     local_fn=train_mutually,
     combine_fn=combine_shared,
     mixes_architectures=True,
+    check_fn=check_shared,
     search_space={"alpha": (0.25, 0.5, 0.75), "beta": (0.25, 0.5, 0.75)},
 )

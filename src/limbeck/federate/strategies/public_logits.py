@@ -42,6 +42,22 @@ def check_public_samples(public_samples: int | None) -> None:
     )
 
 
+def check_public(federation: Federation, settings: Any) -> None:
+    """Raise `InputError` when a round would draw more public samples than there are."""
+    assert federation.proxy is not None
+    require_public(count_samples(federation.proxy), settings.public_samples)
+
+
+def require_public(total: int, public_samples: int | None) -> None:
+    """Raise `InputError` when there are fewer public samples than are to be drawn."""
+    require(
+        public_samples is None or public_samples <= total,
+        "public_samples <= proxy_samples",
+        f"public_samples={public_samples} of {total}",
+        "Leave `public_samples` out to take the whole proxy set.",
+    )
+
+
 def draw_public(total: int, public_samples: int | None, *, seed: int, round_number: int) -> Tensor:
     """The ids of a round's public samples, each once; all of them, in order, when no number is given.
 
@@ -56,12 +72,7 @@ def draw_public(total: int, public_samples: int | None, *, seed: int, round_numb
     """
     if public_samples is None:
         return torch.arange(total)
-    require(
-        public_samples <= total,
-        "public_samples <= proxy_samples",
-        f"public_samples={public_samples} of {total}",
-        "Leave `public_samples` out to take the whole proxy set.",
-    )
+    require_public(total, public_samples)
     rng = numpy_rng(seed, "public", round_number)
     return torch.from_numpy(rng.choice(total, public_samples, replace=False))
 

@@ -108,10 +108,12 @@ class Strategy(Generic[S]):
         mixes_architectures: Whether clients may have different architectures.
         server_needs_proxy: Whether the server needs the unlabelled proxy set.
         clients_need_proxy: Whether every client does.
-        clients_need_models: Whether every client has to have a trained model of its own.
+        needs_models_fn: From the settings to whether every client has to have a trained model of its own.
         requests_differ: Whether clients of one architecture are sent different messages.
         takes_privacy: Whether all that leaves a client can be clipped and noised.
         takes_augmentation: Whether clients may augment their samples.
+        takes_aggregation: Whether `median` and `trimmed-mean` can stand for the mean.
+        check_fn: (federation, settings); raises `InputError` when they do not fit each other.
         search_space: Values worth trying for each setting.
     """
 
@@ -133,14 +135,20 @@ class Strategy(Generic[S]):
     mixes_architectures: bool = False
     server_needs_proxy: bool = False
     clients_need_proxy: bool = False
-    clients_need_models: bool = False
+    needs_models_fn: Callable[[S], bool] = lambda _: False
     requests_differ: bool = False
     takes_privacy: bool = True
     takes_augmentation: bool = True
+    takes_aggregation: bool = True
+    check_fn: Callable[[Federation, S], None] = lambda _federation, _settings: None
     search_space: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
-    def check(self, federation: Federation) -> None:
-        """Check that a federation has what the strategy needs.
+    def check(self, federation: Federation, settings: S) -> None:
+        """Check, before anything is computed, that a federation has what the strategy needs.
+
+        Args:
+            federation: What the server has.
+            settings: The strategy's own.
 
         Raises:
             InputError: When it has not.
@@ -165,6 +173,13 @@ class Strategy(Generic[S]):
             "Leave `privacy` out, or use `fedavg`.",
         )
         self._check_clients_work(federation.plan)
+        require(
+            self.takes_aggregation or federation.plan.aggregation == "mean",
+            f"`{self.name}` adds up what clients send, so `aggregation` is `mean`",
+            f"aggregation={federation.plan.aggregation}",
+            "Leave `aggregation` out, or use `fedavg`.",
+        )
+        self.check_fn(federation, settings)
 
     def _check_clients_work(self, plan: Plan) -> None:
         """Check that clients can protect and augment as the plan asks."""
