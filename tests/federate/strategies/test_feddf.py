@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from tests.federate.strategies.logit_worlds import (
+    LOCAL,
     PUBLIC,
     build,
     make_clients,
@@ -14,11 +15,12 @@ from tests.federate.strategies.logit_worlds import (
 )
 
 from limbeck.core.errors import InputError
-from limbeck.engine import Training
+from limbeck.engine import Training, predict_logits
 from limbeck.federate.client import fill
 from limbeck.federate.messages import Message, as_group
+from limbeck.federate.plan import Plan
 from limbeck.federate.server_distillation import distil_on_proxy, predict_mean
-from limbeck.federate.strategies.feddf import FEDDF, FedDFSettings
+from limbeck.federate.strategies.feddf import FEDDF, FedDFSettings, predict_ensemble
 from limbeck.federate.strategies.record import MODEL, Reply, ServerState
 
 BUDGET = {"steps": 60, "patience": 20}
@@ -57,6 +59,21 @@ def test_the_targets_are_the_mean_of_the_logits():
         hidden = PUBLIC.flatten(1).double().numpy() @ weights["1.weight"].T + weights["1.bias"]
         expected += (np.maximum(hidden, 0) @ weights["3.weight"].T + weights["3.bias"]) / len(teachers)
     np.testing.assert_allclose(predict_mean(iter(teachers), PUBLIC).numpy(), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("aggregation", ["median", "trimmed-mean"])
+def test_a_model_that_shouts_has_no_say_in_an_ensemble_by_median_or_trimmed_mean(aggregation):
+    quiet = [fill(build("narrow"), shifted(untrained(), amount)) for amount in (0.0, 0.02, 0.05)]
+    loud = fill(build("narrow"), {name: 1e3 * value for name, value in untrained().items()})
+    plan = Plan(rounds=1, local=LOCAL, aggregation=aggregation, trim=0.25)
+    said = np.stack([predict_logits(teacher, PUBLIC).numpy().copy() for teacher in [*quiet, loud]])
+    expected = np.sort(said.astype(np.float64), axis=0)[1:3].mean(axis=0)  # of four, also their median
+    ours = predict_ensemble([*quiet, loud], PUBLIC, plan).numpy()
+    np.testing.assert_allclose(ours, expected, rtol=1e-6)
+    calm = said[:3]
+    assert ((calm.min(axis=0) <= ours) & (ours <= calm.max(axis=0))).all()
+    mean = predict_ensemble([*quiet, loud], PUBLIC, Plan(rounds=1, local=LOCAL)).numpy()
+    assert np.abs(mean - expected).max() > 10
 
 
 def make_scores(values):
@@ -138,7 +155,7 @@ def test_it_learns_and_repeats_bit_for_bit():
 def test_it_needs_a_proxy_set():
     federation = make_federation(make_clients())
     with pytest.raises(InputError, match="proxy set"):
-        FEDDF.check(type(federation)(**{**vars(federation), "proxy": None}))
+        FEDDF.check(type(federation)(**{**vars(federation), "proxy": None}), FEDDF.defaults)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 Reference: Lin et al. 2020, https://arxiv.org/abs/2006.07242, algorithm 1, and algorithm 3 for clients of
 several architectures: each has an average of its own, and all learn from the ensemble of all.
+With another `aggregation` than the mean the ensemble's logits, too, are the median or the trimmed mean.
 Deviations from the paper: at most 1,000 steps and a patience of 100 by default, a tenth of the paper's;
 validation after every pass over the proxy set, to which both are rounded up; the average is kept where
 distilling does not raise the validation accuracy. An architecture nobody replied for still learns from the
@@ -10,22 +11,26 @@ Cost: the messages of FedAvg; at the server one pass of every model over the pro
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from limbeck.core.errors import require
 from limbeck.core.seeds import derive_seed
-from limbeck.data import count_samples
-from limbeck.engine import Training
+from limbeck.data import Inputs, count_samples
+from limbeck.engine import Training, predict_logits
+from limbeck.federate.aggregation import aggregate
 from limbeck.federate.client import Answer, Client, fill, state_of
 from limbeck.federate.federation import Federation
 from limbeck.federate.messages import Message, State
+from limbeck.federate.plan import Plan
 from limbeck.federate.server_distillation import at_server, distil_on_proxy, predict_mean
 from limbeck.federate.strategies.averaging import average_replies, send_model, train_received
 from limbeck.federate.strategies.record import MODEL, Reply, ServerState, Strategy
 from limbeck.losses import check_settings
+
+LOGITS = "logits"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +82,7 @@ def train_on_own_samples(client: Client, request: Message, settings: FedDFSettin
 def combine_by_distilling(
     federation: Federation, state: ServerState, replies: Sequence[Reply], settings: FedDFSettings
 ) -> ServerState:
-    """The state whose models are the averages, each distilled towards the mean of the received logits.
+    """The state whose models are the averages, each distilled towards the received models' ensemble.
 
     Law: none is worse on the validation samples than its average.
     """
@@ -89,12 +94,28 @@ def combine_by_distilling(
         received = (
             fill(federation.build_fn(reply.party.arch), reply.message.group(MODEL)) for reply in replies
         )
-        targets = predict_mean(received, federation.proxy)
+        targets = predict_ensemble(received, federation.proxy, federation.plan)
         models = {
             arch: _fuse(federation, average, targets, settings, arch=arch, round_number=state.round + 1)
             for arch, average in averages.items()
         }
     return state.advance(models=models)
+
+
+def predict_ensemble(teachers: Iterable[nn.Module], proxy: Inputs, plan: Plan) -> Tensor:
+    """What several models say together, [samples, classes]; all count alike.
+
+    Law: with the median, fewer than half of the models cannot move a logit beyond those of the others.
+
+    Args:
+        teachers: At least one.
+        proxy: What they are asked about.
+        plan: Says whether of each logit the mean, the median or the trimmed mean is taken.
+    """
+    if plan.aggregation == "mean":
+        return predict_mean(teachers, proxy)
+    said = [{LOGITS: predict_logits(teacher, proxy)} for teacher in teachers]
+    return aggregate(said, [1.0] * len(said), plan)[LOGITS]
 
 
 def _fuse(
