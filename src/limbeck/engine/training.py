@@ -239,7 +239,7 @@ class Course:
             _add_up(means).backward()
             self.optimizer.step()
             for total, loss in zip(totals, losses, strict=True):
-                total += loss.detach().sum()
+                total.add_(loss.detach().sum())
             after_step()
         return torch.stack(totals)
 
