@@ -1,5 +1,8 @@
 """A federation over Flower's grid is the simulation's bit for bit, and what goes wrong costs one reply."""
 
+import tracemalloc
+from collections import deque
+
 import pytest
 import torch
 from tests.federate.digits_world import assert_same_bits
@@ -33,6 +36,7 @@ local: {epochs: 1, batch_size: 32}
 """
 UNAVAILABLE, RAISED = 5, 2
 ROLL = Message(task="upload", round=3)
+NUM_MANY, LARGE_BYTES = 12, 2**20
 
 
 @pytest.fixture(scope="module")
@@ -190,3 +194,27 @@ def test_too_few_sites_are_told_before_anything_is_sent(tmp_path):
     with pytest.raises(RunError, match=r"in 0.6 s 2 of 3 came \(client-0 and client-1\)"):
         make_courier(grid, tmp_path / "run", seconds=0.6).carry({0: ROLL}, ledger)
     assert ledger.entries == []
+
+
+def test_requests_that_differ_are_not_in_memory_together(tmp_path):
+    def refuse(message):
+        return grids.fail(message, code=RAISED, reason="not now")
+
+    nodes = grids.make_trial_nodes(tmp_path, NUM_MANY)
+    nodes = {number: grids.only_for("train", refuse, node) for number, node in nodes.items()}
+    grid = grids.LoopbackGrid(nodes, received=deque(maxlen=0))
+    carrier, ledger = make_courier(grid, tmp_path / "run", num_clients=NUM_MANY), Ledger()
+    carrier.carry({0: ROLL}, ledger)
+    tensors = {"model/weight": torch.zeros(LARGE_BYTES, dtype=torch.uint8)}
+    requests = {
+        client: Message(task="distil", round=3, tensors=tensors, facts={"visit": client})
+        for client in range(NUM_MANY)
+    }
+    tracemalloc.start()
+    try:
+        assert len(carrier.carry(requests, ledger)) == NUM_MANY
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert sum(entry.message_bytes > LARGE_BYTES for entry in ledger.entries) == NUM_MANY
+    assert peak_bytes < NUM_MANY / 2 * LARGE_BYTES

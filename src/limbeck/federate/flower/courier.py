@@ -1,13 +1,15 @@
 """Carries messages to clients on Flower: one message per client and exchange, every wait with a limit."""
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 
 from flwr.app import Message as FlowerMessage
+from flwr.app import RecordDict
 from flwr.serverapp import Grid
 
 from limbeck.core.errors import InputError
 from limbeck.federate.flower.envelope import Marks, unwrap, wrap
-from limbeck.federate.flower.exchange import describe_failure, exchange
+from limbeck.federate.flower.exchange import Post, describe_failure
 from limbeck.federate.flower.roll import Roll, gather, meet_strangers
 from limbeck.federate.flower.run_file import RunFile
 from limbeck.federate.messages import FAILED, Ledger, Message, decode, encode
@@ -61,19 +63,31 @@ class FlowerCourier:
         """
         nodes = self._find_nodes(requests)
         self._step += 1
-        contents = {id(request): encode(request) for request in requests.values()}
-        records = {}
-        for index, node in nodes.items():
-            content = contents[id(requests[index])]
-            ledger.note(content, round_number=requests[index].round, client=index, direction="down")
-            records[node] = wrap(content, self._mark(index))
         group = ", ".join(dict.fromkeys(f"{request.task} {request.round}" for request in requests.values()))
-        carried = exchange(self._grid, records, message_type="train", group=group, seconds=self._seconds)
+        post = Post(self._grid)
+        records = self._write(requests, nodes, ledger)
+        post.send(records, message_type="train", group=group, seconds=self._seconds)
+        carried = post.collect(nodes.values(), seconds=self._seconds)
         return {
-            index: self._open(index, requests[index], carried[node], ledger)
+            index: self._open(index, requests[index], carried.pop(node), ledger)
             for index, node in nodes.items()
             if node in carried
         }
+
+    def _write(
+        self, requests: Mapping[int, Message], nodes: Mapping[int, int], ledger: Ledger
+    ) -> Iterator[tuple[int, RecordDict]]:
+        """Nodes, and what to send to each; bytes are in memory from their first to their last use."""
+        uses = Counter(id(requests[index]) for index in nodes)
+        contents: dict[int, bytes] = {}
+        for index, node in nodes.items():
+            request, key = requests[index], id(requests[index])
+            if key not in contents:
+                contents[key] = encode(request)
+            uses[key] -= 1
+            content = contents[key] if uses[key] else contents.pop(key)
+            ledger.note(content, round_number=request.round, client=index, direction="down")
+            yield node, wrap(content, self._mark(index))
 
     def _find_nodes(self, requests: Mapping[int, Message]) -> dict[int, int]:
         """The node of each client that is there, in the order of the requests."""

@@ -9,7 +9,7 @@ from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
 from limbeck.core.errors import InputError, RunError, count, enumerate_words, require
-from limbeck.federate.flower.exchange import POLL_SECONDS, describe_failure, exchange
+from limbeck.federate.flower.exchange import POLL_SECONDS, Post, describe_failure
 
 ROLL = "limbeck.roll"
 OURS = version("limbeck")
@@ -68,9 +68,9 @@ class Roll:
 def call_roll(grid: Grid, nodes: Collection[int], *, seconds: float) -> dict[int, Presence]:
     """What each node says of itself; one that does not reply in time is missing."""
     record = RecordDict({ROLL: ConfigRecord({"version": OURS})})
-    replies = exchange(
-        grid, dict.fromkeys(nodes, record), message_type="query", group="roll", seconds=seconds
-    )
+    post = Post(grid)
+    post.send(((node, record) for node in nodes), message_type="query", group="roll", seconds=seconds)
+    replies = post.collect(nodes, seconds=seconds)
     return {node: _read_presence(node, reply) for node, reply in replies.items()}
 
 
