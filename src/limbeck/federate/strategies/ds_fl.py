@@ -169,5 +169,4 @@ DS_FL = Strategy[DSFLSettings](
     server_needs_proxy=True,
     clients_need_proxy=True,
     check_fn=check_public,
-    search_space={"temperature": (0.05, 0.1, 0.2), "distil_epochs": (1, 2, 5)},
 )

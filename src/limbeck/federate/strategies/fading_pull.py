@@ -172,5 +172,4 @@ FADING_PULL = Strategy[FadingPullSettings](
     needs_models_fn=pulls_to_ensemble,
     takes_augmentation=False,
     check_fn=check_target,
-    search_space={"weight": (0.2, 0.5, 0.8), "fade": (0.5, 0.7, 0.9)},
 )

@@ -173,5 +173,4 @@ FD = Strategy[FDSettings](
     mixes_architectures=True,
     requests_differ=True,
     takes_aggregation=False,
-    search_space={"gamma": (0.1, 0.3, 1.0, 3.0)},
 )

@@ -80,5 +80,4 @@ FEDADAM = Strategy[FedAdamSettings](
     request_fn=send_model("fedadam"),
     local_fn=train_on_own_samples,
     combine_fn=combine_by_adam,
-    search_space={"server_lr": (0.01, 0.03, 0.1), "tau": (1e-4, 1e-3, 1e-2)},
 )

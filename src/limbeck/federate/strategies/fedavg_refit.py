@@ -138,5 +138,4 @@ FEDAVG_REFIT = Strategy[RefitSettings](
     takes_privacy=False,
     takes_aggregation=False,
     check_fn=check_head,
-    search_space={"shrinkage": (0.01, 0.05, 0.2)},
 )

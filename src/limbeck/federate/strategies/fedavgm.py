@@ -70,5 +70,4 @@ FEDAVGM = Strategy[FedAvgMSettings](
     request_fn=send_model("fedavgm"),
     local_fn=train_on_own_samples,
     combine_fn=combine_with_momentum,
-    search_space={"beta": (0.7, 0.9, 0.97), "server_lr": (0.1, 0.3, 1.0)},
 )

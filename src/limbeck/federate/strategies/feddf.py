@@ -155,5 +155,4 @@ FEDDF = Strategy[FedDFSettings](
     combine_fn=combine_by_distilling,
     mixes_architectures=True,
     server_needs_proxy=True,
-    search_space={"lr": (1e-4, 1e-3, 1e-2), "temperature": (1.0, 2.0, 4.0)},
 )

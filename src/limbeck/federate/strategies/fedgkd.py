@@ -115,5 +115,4 @@ FEDGKD = Strategy[FedGKDSettings](
     combine_fn=combine_and_remember,
     shapes_fn=shapes_of_model,
     takes_augmentation=False,
-    search_space={"gamma": (0.02, 0.2, 2.0), "num_models": (1, 5)},
 )

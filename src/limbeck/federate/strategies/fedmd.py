@@ -103,5 +103,4 @@ FEDMD = Strategy[FedMDSettings](
     mixes_architectures=True,
     clients_need_proxy=True,
     check_fn=check_public,
-    search_space={"digest_epochs": (1, 2, 5)},
 )

@@ -73,5 +73,4 @@ FEDNTD = Strategy[FedNTDSettings](
     local_fn=train_preserving,
     combine_fn=combine_mean,
     takes_augmentation=False,
-    search_space={"beta": (0.3, 1.0, 3.0), "temperature": (1.0, 3.0)},
 )

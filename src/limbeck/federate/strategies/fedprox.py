@@ -64,5 +64,4 @@ FEDPROX = Strategy[FedProxSettings](
     request_fn=send_model("fedprox"),
     local_fn=train_near,
     combine_fn=combine_mean,
-    search_space={"mu": (0.001, 0.01, 0.1, 1.0)},
 )

@@ -117,5 +117,4 @@ FML = Strategy[FMLSettings](
     combine_fn=combine_shared,
     mixes_architectures=True,
     check_fn=check_shared,
-    search_space={"alpha": (0.25, 0.5, 0.75), "beta": (0.25, 0.5, 0.75)},
 )

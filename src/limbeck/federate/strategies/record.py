@@ -114,7 +114,6 @@ class Strategy(Generic[S]):
         takes_augmentation: Whether clients may augment their samples.
         takes_aggregation: Whether `median` and `trimmed-mean` can stand for the mean.
         check_fn: (federation, settings); raises `InputError` when they do not fit each other.
-        search_space: Values worth trying for each setting.
     """
 
     name: str
@@ -141,7 +140,6 @@ class Strategy(Generic[S]):
     takes_augmentation: bool = True
     takes_aggregation: bool = True
     check_fn: Callable[[Federation, S], None] = lambda _federation, _settings: None
-    search_space: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def check(self, federation: Federation, settings: S) -> None:
         """Check, before anything is computed, that a federation has what the strategy needs.
