@@ -56,6 +56,16 @@ def test_a_client_with_another_public_set_says_so(name, proxy):
     assert "the server's 200 proxy samples" in reply.facts["reason"]
 
 
+@pytest.mark.parametrize("name", ["fedmd", "ds-fl"])
+@pytest.mark.parametrize("proxy", [PUBLIC.flip(0), torch.cat([PUBLIC[:-1], PUBLIC[:1]])])
+def test_a_client_with_as_many_other_public_samples_is_left_out_and_says_why(name, proxy):
+    clients = make_clients()
+    clients[1] = replace(clients[1], proxy=proxy)
+    for standing in run(name, clients)[1:]:
+        assert standing.history[-1].participants == (0, 2)
+        assert "in the same order` must hold, but got others at client 1" in standing.history[-1].rejected[1]
+
+
 @pytest.mark.parametrize("name", LOGIT_STRATEGIES)
 @pytest.mark.parametrize("logit_format", ["float32", "float16", "int8"])
 def test_a_reply_has_the_shapes_its_request_announces(name, logit_format):

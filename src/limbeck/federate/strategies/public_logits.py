@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from limbeck.core.errors import require
 from limbeck.core.seeds import derive_seed, numpy_rng
 from limbeck.data import Inputs, count_samples, take_samples
+from limbeck.data.content_hash import hash_content
 from limbeck.engine import Course, Training, device_of, predict_logits
 from limbeck.federate.aggregation import aggregate
 from limbeck.federate.client import Answer, Client, state_of
@@ -77,6 +78,11 @@ def draw_public(total: int, public_samples: int | None, *, seed: int, round_numb
     return torch.from_numpy(rng.choice(total, public_samples, replace=False))
 
 
+def hash_proxy(proxy: Inputs) -> str:
+    """The fingerprint of a public set as models take it: the same wherever its samples and their order are."""
+    return hash_content((proxy,), ())
+
+
 def send_consensus(strategy: str) -> RequestFn:
     """The request that sends the consensus on the last round's samples and asks for this round's."""
 
@@ -87,7 +93,12 @@ def send_consensus(strategy: str) -> RequestFn:
         ids = draw_public(
             total, settings.public_samples, seed=federation.plan.seed, round_number=round_number
         )
-        facts = {"proxy_samples": total, "num_rows": len(ids), "num_classes": federation.num_classes}
+        facts = {
+            "proxy_samples": total,
+            "proxy": hash_proxy(federation.proxy),
+            "num_rows": len(ids),
+            "num_classes": federation.num_classes,
+        }
         consensus = state.memory.get(CONSENSUS)
         packed = {} if consensus is None else pack_logits(consensus, federation.plan.logit_format)
         return make_request(strategy, federation, state, tensors=as_group(CONSENSUS, packed), facts=facts)
@@ -99,7 +110,7 @@ def take_public(client: Client, request: Message, public_samples: int | None, *,
     """The public samples of a round, from the client's copy of the public set.
 
     Raises:
-        InputError: When the client has none, or not as many as the server.
+        InputError: When the client has none, or others than the server.
     """
     available = 0 if client.proxy is None else count_samples(client.proxy)
     expected = request.facts["proxy_samples"]
@@ -110,6 +121,13 @@ def take_public(client: Client, request: Message, public_samples: int | None, *,
         "Give every client the same proxy set.",
     )
     assert client.proxy is not None
+    theirs, own = request.facts["proxy"], hash_proxy(client.proxy)
+    require(
+        own == theirs,
+        f"a client has the server's {expected} proxy samples, in the same order",
+        f"others at client {client.index}: fingerprint {own} for {theirs}",
+        "Give every client the same proxy set.",
+    )
     seed = request.facts["seed"]
     return take_samples(
         client.proxy, draw_public(available, public_samples, seed=seed, round_number=round_number)
