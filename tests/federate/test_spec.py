@@ -115,6 +115,21 @@ def test_the_recipe_is_what_the_spec_says():
     assert recipe.distillation.weight == 0.3
 
 
+def test_what_a_spec_leaves_out_is_as_in_the_plan():
+    content = {"rounds": 4, "local": Training(epochs=2)}
+    spec = make_spec(rounds=4, local={"epochs": 2}, start="scratch")
+    assert spec.recipe.plan == Plan(**content)
+    for name, changed in {
+        **RICH,
+        "privacy": Privacy(clip_norm=2.0),
+        "rounds": 9,
+        "local": Training(epochs=5),
+    }.items():
+        if name in vars(Plan(**content)):
+            plan = make_spec(**{**content, "start": "scratch", name: changed}).recipe.plan
+            assert plan == Plan(**{**content, name: changed}) != Plan(**content)
+
+
 def test_settings_to_choose_from_are_every_temperature_with_every_weight():
     candidates = make_spec(**TUNED).recipe.candidates
     assert [(one.temperature, one.weight) for one in candidates] == [(1, 0.3), (1, 0.7), (4, 0.3), (4, 0.7)]

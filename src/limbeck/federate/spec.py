@@ -136,18 +136,18 @@ class FederateSpec(Part):
     settings: dict[str, Any] = Field(default_factory=dict)
     rounds: int = Field(ge=0)
     local: Training
-    lr_decay: float = 1.0
-    participation: float = 1.0
-    min_replies: int = 1
-    weighting: Weighting = "samples"
-    aggregation: Aggregation = "mean"
-    trim: float = 0.1
-    change_limit: float = 100.0
-    logit_format: LogitFormat = "float32"
-    privacy: Privacy | None = None
+    lr_decay: float = Plan.lr_decay
+    participation: float = Plan.participation
+    min_replies: int = Plan.min_replies
+    weighting: Weighting = Plan.weighting
+    aggregation: Aggregation = Plan.aggregation
+    trim: float = Plan.trim
+    change_limit: float = Plan.change_limit
+    logit_format: LogitFormat = Plan.logit_format
+    privacy: Privacy | None = Plan.privacy
     target: Annotated[float, Field(gt=0, lt=1)] | None = None
     reply_seconds: float = Field(default=600.0, gt=0)
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Plan.seed
 
     @model_validator(mode="after")
     def _check_consistent(self) -> Self:

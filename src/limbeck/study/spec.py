@@ -289,8 +289,8 @@ class FederatedPart(Part):
     pretrain: Training
     local: Training
     rounds: int = Field(ge=1)
-    lr_decay: float = 1.0
-    participation: float = 1.0
+    lr_decay: float = Plan.lr_decay
+    participation: float = Plan.participation
     starts: tuple[str, ...] = Field(min_length=1)
     strategies: tuple[StrategyPart, ...] = Field(default=(StrategyPart(name="fedavg"),), min_length=1)
     distil: Distillation | None = None
