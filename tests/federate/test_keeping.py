@@ -11,6 +11,7 @@ from limbeck.core.errors import InputError
 from limbeck.federate import Ledger, Message, Simulation, encode, federate
 from limbeck.federate.keeping import CHECKPOINT_FILE, keep, recall
 from limbeck.federate.memory import FolderMemory
+from limbeck.federate.messages import decode
 
 # Each keeps something else at the server or at clients; `fd` and `fedmd` share no model.
 WITH_MEMORY = (
@@ -161,6 +162,43 @@ def test_a_file_of_another_format_is_refused(kept, facts):
     message = Message(task="checkpoint", round=0, facts=facts)
     (kept / CHECKPOINT_FILE).write_bytes(encode(message))
     with pytest.raises(InputError, match=r"a checkpoint has format 1.*or remove it to begin anew"):
+        recall(kept, spec_hash="this")
+
+
+FACTS = (
+    *("archs", "best_archs", "parties", "history", "best_round"),
+    *("start_bytes", "start_seconds", "start_settings"),
+)
+
+
+@pytest.mark.parametrize("name", [*FACTS, "ledger/round"])
+def test_a_file_that_lacks_a_part_is_one_sentence_that_names_it(kept, name):
+    path = kept / CHECKPOINT_FILE
+    whole = decode(path.read_bytes())
+    assert set(whole.facts) == {"format", "spec", *FACTS}
+    parts = {
+        part: {key: value for key, value in getattr(whole, part).items() if key != name}
+        for part in ("facts", "tensors")
+    }
+    path.write_bytes(encode(replace(whole, **parts)))
+    with pytest.raises(InputError) as caught:
+        recall(kept, spec_hash="this")
+    assert str(caught.value) == (
+        f"`{path}` must be a whole checkpoint, but: it lacks `{name.removeprefix('ledger/')}`. Remove it to "
+        "begin anew."
+    )
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"parties": 3}, {"parties": [{"name": "north"}]}, {"history": [{"number": 0}]}, {"archs": None}],
+    ids=str,
+)
+def test_a_file_whose_facts_are_of_another_kind_is_one_sentence(kept, facts):
+    path = kept / CHECKPOINT_FILE
+    whole = decode(path.read_bytes())
+    path.write_bytes(encode(replace(whole, facts={**whole.facts, **facts})))
+    with pytest.raises(InputError, match=r"must be a whole checkpoint, but: .*\. Remove it to begin anew\.$"):
         recall(kept, spec_hash="this")
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -79,9 +80,7 @@ def recall(folder: Path, *, spec_hash: str) -> Checkpoint | None:
     try:
         message = decode(path.read_bytes())
     except (OSError, InputError) as error:
-        raise InputError(
-            f"`{path}` must be a whole checkpoint, but: {describe_error(error)}. Remove it to begin anew."
-        ) from error
+        raise _damaged(path, describe_error(error)) from error
     facts = message.facts
     require(
         facts.get("format") == FORMAT,
@@ -90,13 +89,22 @@ def recall(folder: Path, *, spec_hash: str) -> Checkpoint | None:
         "Go on with the version of limbeck that wrote it, or remove it to begin anew.",
     )
     require(
-        facts["spec"] == spec_hash,
+        facts.get("spec") == spec_hash,
         "a folder holds one run",
         f"`{folder}`, which holds that of another spec",
         "Choose another folder, or remove it.",
     )
-    ledger = Ledger(entries=_read_ledger(message.group("ledger")))
-    return Checkpoint(standing=_read_standing(message), ledger=ledger)
+    try:
+        ledger = Ledger(entries=_read_ledger(message.group("ledger")))
+        return Checkpoint(standing=_read_standing(message), ledger=ledger)
+    except KeyError as error:
+        raise _damaged(path, f"it lacks `{error.args[0]}`") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise _damaged(path, describe_error(error)) from error
+
+
+def _damaged(path: Path, reason: str) -> InputError:
+    return InputError(f"`{path}` must be a whole checkpoint, but: {reason}. Remove it to begin anew.")
 
 
 def _read_standing(message: Message) -> Standing:
@@ -140,11 +148,11 @@ def _read_ledger(columns: State) -> list[Entry]:
     ]
 
 
-def _read_round(content: dict[str, object]) -> Round:
+def _read_round(content: dict[str, Any]) -> Round:
     """A round as JSON gives it back: lists for tuples, words for the numbers of clients."""
     by_client = {
-        name: {int(index): value for index, value in content[name].items()}  # pyright: ignore[reportAttributeAccessIssue]
+        name: {int(index): value for index, value in content[name].items()}
         for name in ("rejected", "client_accuracies")
     }
-    lists = {name: tuple(content[name]) for name in ("participants", "missing")}  # pyright: ignore[reportArgumentType]
-    return Round(**{**content, **by_client, **lists})  # pyright: ignore[reportArgumentType]
+    lists = {name: tuple(content[name]) for name in ("participants", "missing")}
+    return Round(**{**content, **by_client, **lists})
