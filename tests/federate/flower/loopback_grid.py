@@ -23,11 +23,14 @@ class LoopbackGrid(Grid):
     Attributes:
         nodes: By id.
         received: Every message that came to a node, in order, with the node's id.
+        waiting: Replies that have not been pulled, by the id of the message they answer.
+        num_early: How often replies are asked for before any has come.
     """
 
     nodes: Mapping[int, Node]
     received: list[tuple[int, Message]] = field(default_factory=list)
     waiting: dict[str, Message] = field(default_factory=dict)
+    num_early: int = 0
     numbers: Iterable[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
@@ -66,6 +69,9 @@ class LoopbackGrid(Grid):
         return ids
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        if self.num_early:
+            self.num_early -= 1
+            return []
         return [self.waiting.pop(name) for name in message_ids if name in self.waiting]
 
 

@@ -21,9 +21,9 @@ def make_nodes(*names):
     return {number: make_node(roll.Presence(name=name)) for number, name in enumerate(names)}
 
 
-def gather(nodes, **changes):
+def gather(nodes, *, say=lambda _: None, **changes):
     settings = {"places": (), "num_clients": 2, "num_needed": 1, "seconds": 0.6, **changes}
-    return roll.gather(grids.LoopbackGrid(nodes), **settings)
+    return roll.gather(roll.RollCall(grids.LoopbackGrid(nodes), say=say), **settings)
 
 
 def test_sites_with_data_of_their_own_are_numbered_in_the_order_of_their_names():
@@ -100,9 +100,44 @@ def test_a_run_that_goes_on_needs_min_replies_sites():
         gather(make_nodes("lyon"), places=("bonn", "lyon"), num_needed=2, late_seconds=0.0)
 
 
+def test_a_node_that_cannot_take_part_is_left_out_of_a_run_that_goes_on():
+    foreign = lambda message: flwr_app.Message(flwr_app.RecordDict(), reply_to=message)  # noqa: E731
+    said = []
+    found = gather({**make_nodes("bonn", "lyon"), 9: foreign}, places=("bonn", "lyon"), say=said.append)
+    assert (found.nodes, found.strangers) == ({"bonn": 0, "lyon": 1}, {9})
+    assert said[0].startswith("`node 9` is left out: its app is not limbeck's")
+    assert said[1:] == ["2 of 2 sites there"]
+
+
+def test_a_site_that_cannot_take_part_is_left_out_of_a_run_that_goes_on_if_enough_are_there():
+    nodes = {**make_nodes("bonn"), 9: make_node(roll.Presence(name="lyon", version="0.0.9"))}
+    changes = {"places": ("bonn", "lyon"), "late_seconds": 0.0}
+    said = []
+    assert gather(nodes, say=said.append, **changes).nodes == {"bonn": 0}
+    assert said[0].startswith("`lyon` is left out: it runs limbeck 0.0.9")
+    with pytest.raises(RunError, match=r"1 of 2 came \(bonn\)"):
+        gather(nodes, num_needed=2, **changes)
+
+
 def test_a_stranger_is_asked_once_and_takes_no_part_in_a_run_that_goes_on():
     grid = grids.LoopbackGrid(make_nodes("lyon", "bonn", "rome"))
-    found = roll.gather(grid, places=("bonn", "lyon"), num_clients=2, num_needed=2, seconds=0.6)
+    roll_call = roll.RollCall(grid)
+    found = roll.gather(roll_call, places=("bonn", "lyon"), num_clients=2, num_needed=2, seconds=0.6)
     assert found.strangers == {2}
-    assert roll.meet_strangers(grid, found, {0, 1, 2}) == found
+    assert roll.meet_strangers(roll_call, found, {0, 1, 2}) == found
     assert len(grid.received) == 3
+
+
+def test_a_silent_node_is_waited_for_once_and_heard_when_it_answers():
+    grid = grids.LoopbackGrid(make_nodes("bonn"), num_early=2)
+    roll_call, met = roll.RollCall(grid), roll.Roll(places=("bonn",))
+    found = [roll.meet_strangers(roll_call, met, {0}, seconds=seconds).nodes for seconds in (0.0, 60.0, 60.0)]
+    assert found == [{}, {}, {"bonn": 0}]
+    assert len(grid.received) == 1
+
+
+def test_a_silent_node_that_was_gone_is_waited_for_again():
+    roll_call = roll.RollCall(grids.LoopbackGrid(make_nodes("bonn"), num_early=3))
+    assert roll_call.ask({0}, seconds=0.0) == {}
+    assert roll_call.ask((), seconds=60.0) == {}
+    assert list(roll_call.ask({0}, seconds=60.0)) == [0]

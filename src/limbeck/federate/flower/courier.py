@@ -10,7 +10,7 @@ from flwr.serverapp import Grid
 from limbeck.core.errors import InputError
 from limbeck.federate.flower.envelope import Marks, unwrap, wrap
 from limbeck.federate.flower.exchange import Post, describe_failure
-from limbeck.federate.flower.roll import Roll, gather, meet_strangers
+from limbeck.federate.flower.roll import Roll, RollCall, gather, meet_strangers
 from limbeck.federate.flower.run_file import RunFile
 from limbeck.federate.messages import FAILED, Ledger, Message, decode, encode
 
@@ -47,7 +47,7 @@ class FlowerCourier:
         self._num_clients = num_clients
         self._num_needed = num_needed
         self._seconds = seconds
-        self._say = say
+        self._roll_call = RollCall(grid, say=say)
         self._roll: Roll | None = None
         self._step = 0
 
@@ -93,18 +93,17 @@ class FlowerCourier:
         """The node of each client that is there, in the order of the requests."""
         if self._roll is None:
             self._roll = gather(
-                self._grid,
+                self._roll_call,
                 places=self._run_file.places,
                 num_clients=self._num_clients,
                 num_needed=self._num_needed,
                 seconds=self._seconds,
-                say=self._say,
             )
             self._run_file = self._run_file.with_places(self._roll.places)
         online = set(self._grid.get_node_ids())
         nodes = self._roll.find_nodes(requests, online)
         if len(nodes) < len(requests):
-            self._roll = meet_strangers(self._grid, self._roll, online)
+            self._roll = meet_strangers(self._roll_call, self._roll, online, seconds=self._seconds)
             nodes = self._roll.find_nodes(requests, online)
         return nodes
 

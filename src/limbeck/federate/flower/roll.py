@@ -65,13 +65,37 @@ class Roll:
         return {client: node for client, node in found.items() if node is not None and node in online}
 
 
-def call_roll(grid: Grid, nodes: Collection[int], *, seconds: float) -> dict[int, Presence]:
-    """What each node says of itself; one that does not reply in time is missing."""
-    record = RecordDict({ROLL: ConfigRecord({"version": OURS})})
-    post = Post(grid)
-    post.send(((node, record) for node in nodes), message_type="query", group="roll", seconds=seconds)
-    replies = post.collect(nodes, seconds=seconds)
-    return {node: _read_presence(node, reply) for node, reply in replies.items()}
+@dataclass
+class RollCall:
+    """Asks nodes who they are. A node that is silent is waited for once: a later call hears a later answer.
+
+    Attributes:
+        grid: Flower's connection to the nodes.
+        say: Told of what happens.
+    """
+
+    grid: Grid
+    say: Callable[[str], None] = lambda _: None
+
+    def __post_init__(self) -> None:
+        self._post = Post(self.grid)
+        self._silent: set[int] = set()
+
+    def ask(self, nodes: Collection[int], *, seconds: float) -> dict[int, Presence]:
+        """What each node says of itself; one that does not reply in time is missing.
+
+        Args:
+            nodes: Whom to ask.
+            seconds: How long to wait, at most `ROLL_SECONDS`.
+        """
+        seconds = min(seconds, ROLL_SECONDS)
+        under_way = set(self._post.waiting.values())
+        record = RecordDict({ROLL: ConfigRecord({"version": OURS})})
+        records = ((node, record) for node in nodes if node not in under_way)
+        self._post.send(records, message_type="query", group="roll", seconds=seconds)
+        replies = self._post.collect(set(nodes) - self._silent, seconds=seconds)
+        self._silent = set(nodes) - replies.keys()
+        return {node: _read_presence(node, reply) for node, reply in replies.items() if node in nodes}
 
 
 def _read_presence(node: int, reply: Message) -> Presence:
@@ -119,41 +143,42 @@ def assign_places(presences: Iterable[Presence], *, num_clients: int) -> tuple[s
 
 
 def gather(
-    grid: Grid,
+    roll_call: RollCall,
     *,
     places: Sequence[str],
     num_clients: int,
     num_needed: int,
     seconds: float,
     late_seconds: float = LATE_SECONDS,
-    say: Callable[[str], None] = lambda _: None,
 ) -> Roll:
     """Wait until every site is there, or enough of a run that goes on are and no other has come for a while.
 
+    Whoever cannot take part in a run that goes on is left out of it.
+
     Args:
-        grid: Flower's connection to the nodes.
+        roll_call: Asks nodes who they are.
         places: Sites of a run that goes on, by client; empty for a new one, of which all have to come.
         num_clients: How many clients there are.
         num_needed: How many have to be there for a run that goes on.
         seconds: How long to wait.
         late_seconds: How long to wait after the last that came, where enough are there.
-        say: Told of what happens.
 
     Raises:
-        InputError: When sites do not fit together or to the server.
+        InputError: When sites do not fit together, or those of a new run to the server.
         RunError: When too few come in time.
     """
     started = changed = time.monotonic()
     presences: dict[int, Presence] = {}
     names: list[str] | None = None
     while True:
-        left = seconds - (time.monotonic() - started)
-        presences = _call_newcomers(grid, presences, seconds=max(POLL_SECONDS, min(left, ROLL_SECONDS)))
-        wanted = sorted(site.name for site in presences.values() if not places or site.name in places)
+        left = max(POLL_SECONDS, seconds - (time.monotonic() - started))
+        presences = _call_newcomers(roll_call, presences, is_new=not places, seconds=left)
+        able = [presence for presence in presences.values() if find_fault(presence) is None]
+        wanted = sorted(site.name for site in able if not places or site.name in places)
         now = time.monotonic()
         if wanted != names:
             names, changed = wanted, now
-            say(f"{len(wanted)} of {count(num_clients, 'site')} there")
+            roll_call.say(f"{len(wanted)} of {count(num_clients, 'site')} there")
         is_enough = bool(places) and len(wanted) >= num_needed
         if len(wanted) >= num_clients or (is_enough and now - changed >= min(late_seconds, seconds)):
             return _enter(presences, places or assign_places(presences.values(), num_clients=num_clients))
@@ -162,46 +187,64 @@ def gather(
         time.sleep(POLL_SECONDS)
 
 
-def _call_newcomers(grid: Grid, presences: Mapping[int, Presence], *, seconds: float) -> dict[int, Presence]:
+def _call_newcomers(
+    roll_call: RollCall, presences: Mapping[int, Presence], *, is_new: bool, seconds: float
+) -> dict[int, Presence]:
     """What the nodes that are online say of themselves; only those that have not are asked."""
-    online = set(grid.get_node_ids())
+    online = set(roll_call.grid.get_node_ids())
     known = {node: presence for node, presence in presences.items() if node in online}
-    if strangers := online - known.keys():
-        known |= call_roll(grid, strangers, seconds=seconds)
-        _require_fit(known.values())
+    said = roll_call.ask(online - known.keys(), seconds=seconds)
+    if is_new:
+        _require_able(said.values())
+    else:
+        _leave_out(said.values(), roll_call.say)
+    known |= said
+    _require_different_names(known.values())
     return known
 
 
 def _enter(presences: Mapping[int, Presence], places: Sequence[str]) -> Roll:
-    here = {presence.name: node for node, presence in presences.items()}
-    return Roll(
-        places=places,
-        nodes={name: here[name] for name in places if name in here},
-        strangers=frozenset(node for name, node in here.items() if name not in places),
-    )
+    nodes = _find_sites(presences, places)
+    return Roll(places=places, nodes=nodes, strangers=frozenset(presences) - frozenset(nodes.values()))
 
 
-def meet_strangers(grid: Grid, roll: Roll, online: Collection[int]) -> Roll:
+def meet_strangers(
+    roll_call: RollCall, roll: Roll, online: Collection[int], *, seconds: float = ROLL_SECONDS
+) -> Roll:
     """The roll with sites that came back under another node."""
-    strangers = set(online) - roll.known
-    if not strangers:
-        return roll
-    presences = call_roll(grid, strangers, seconds=ROLL_SECONDS)
-    back = {
-        presence.name: node
-        for node, presence in presences.items()
-        if presence.name in roll.places and find_fault(presence) is None
-    }
-    others = frozenset(node for node, presence in presences.items() if presence.name not in back)
+    presences = roll_call.ask(set(online) - roll.known, seconds=seconds)
+    _leave_out(presences.values(), roll_call.say)
+    back = _find_sites(presences, roll.places)
+    others = frozenset(presences) - frozenset(back.values())
     return replace(roll, nodes={**roll.nodes, **back}, strangers=roll.strangers | others)
 
 
-def _require_fit(presences: Collection[Presence]) -> None:
+def _find_sites(presences: Mapping[int, Presence], places: Collection[str]) -> dict[str, int]:
+    """The node of each site of a run that is there and can take part, by name."""
+    return {
+        presence.name: node
+        for node, presence in presences.items()
+        if presence.name in places and find_fault(presence) is None
+    }
+
+
+def _leave_out(presences: Iterable[Presence], say: Callable[[str], None]) -> None:
+    """Say who cannot take part, and why."""
+    for presence in presences:
+        fault = find_fault(presence)
+        if fault is not None:
+            say(f"`{presence.name}` is left out: {fault}")
+
+
+def _require_able(presences: Iterable[Presence]) -> None:
     for presence in presences:
         fault = find_fault(presence)
         if fault is not None:
             raise InputError(f"every site must be able to take part, but `{presence.name}` is not: {fault}")
-    names = sorted(presence.name for presence in presences)
+
+
+def _require_different_names(presences: Iterable[Presence]) -> None:
+    names = sorted(presence.name for presence in presences if find_fault(presence) is None)
     require(
         len(set(names)) == len(names),
         "sites have different names",
