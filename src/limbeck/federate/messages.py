@@ -132,8 +132,15 @@ class Ledger:
 
     def note(self, content: bytes, *, round_number: int, client: int, direction: Direction) -> None:
         """Account for an encoded message."""
-        entry = Entry(round=round_number, client=client, direction=direction, message_bytes=len(content))
-        self.entries.append(entry)
+        self.note_length(len(content), round_number=round_number, client=client, direction=direction)
+
+    def note_length(
+        self, message_bytes: int, *, round_number: int, client: int, direction: Direction
+    ) -> None:
+        """Account for a message that is so many bytes when it is encoded."""
+        self.entries.append(
+            Entry(round=round_number, client=client, direction=direction, message_bytes=message_bytes)
+        )
 
     def total_bytes(self, *, round_number: int | None = None) -> int:
         """Bytes of all messages so far, or of those of a round."""

@@ -19,8 +19,6 @@ from limbeck.core.processes import can_fork, run_forked
 from limbeck.engine import Training, use_threads, warm_up
 from limbeck.federate.client import Client
 from limbeck.federate.messages import (
-    Direction,
-    Entry,
     Ledger,
     Message,
     State,
@@ -61,14 +59,16 @@ class Simulation:
         distinct = {id(request): request for request in requests.values()}
         lengths = {key: count_bytes(request) for key, request in distinct.items()}
         for index, request in requests.items():
-            ledger.entries.append(_make_entry(request, index, "down", lengths[id(request)]))
+            length = lengths[id(request)]
+            ledger.note_length(length, round_number=request.round, client=index, direction="down")
         replies: dict[int, Message] = {}
         for index, reply, kept in self._ask(requests):
             remember(self.clients[index], kept, round_number=reply.round)
             replies[index] = reply
             self.after_reply()
         for index in requests:
-            ledger.entries.append(_make_entry(replies[index], index, "up", count_bytes(replies[index])))
+            reply = replies[index]
+            ledger.note_length(count_bytes(reply), round_number=reply.round, client=index, direction="up")
         return {index: replies[index] for index in requests}
 
     def _ask(self, requests: Mapping[int, Message]) -> Iterator[Answered]:
@@ -117,10 +117,6 @@ class Simulation:
         seconds = here * sum(len(self.clients[index]) for index in waiting)
         pays = seconds >= FORK_SECONDS and forked < here if self.forks is None else self.forks
         return min(self.workers or count_cores(), len(waiting)) if pays and can_fork() else 1
-
-
-def _make_entry(message: Message, index: int, direction: Direction, message_bytes: int) -> Entry:
-    return Entry(round=message.round, client=index, direction=direction, message_bytes=message_bytes)
 
 
 def ask_forked(
