@@ -6,6 +6,8 @@ go round once; each pass then sends the average down and what a client made of i
 
 from collections.abc import Mapping
 
+from torch import Tensor
+
 from limbeck.federate.aggregation import aggregate
 from limbeck.federate.federation import AskFn, Federation
 from limbeck.federate.messages import Message, State, as_group
@@ -49,12 +51,12 @@ def gather_ensembles(
     requests = {}
     for party in federation.parties:
         others = [other for other in federation.parties if other.index != party.index]
-        tensors: dict[str, object] = {}
+        tensors: dict[str, Tensor] = {}
         for number, other in enumerate(others):
             tensors |= as_group(f"{TEACHER}.{number}", uploaded[other.index])
         shares = [list(other.class_counts) for other in (*others, party)]
         facts = {"shares": shares, "temperature": temperature}
-        requests[party.index] = Message(task=GATHER, round=0, tensors=tensors, facts=facts)  # pyright: ignore[reportArgumentType]
+        requests[party.index] = Message(task=GATHER, round=0, tensors=tensors, facts=facts)
     ask(requests)
 
 

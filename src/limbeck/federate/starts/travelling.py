@@ -6,6 +6,8 @@ Every message passes through the server.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from torch import Tensor
+
 from limbeck.federate.federation import Party
 from limbeck.federate.messages import State, as_group
 from limbeck.federate.starts.naive import average_by_arch, upload_all
@@ -16,7 +18,7 @@ from limbeck.federate.starts.tasks import DISTIL, MODEL, STUDENT, TEACHER, UPLOA
 def start_from_hub(consolidation: Consolidation) -> dict[str, State]:
     """The largest client's model, taught on its own data by all others at once, whose models travel there."""
     hub, *others = in_order(consolidation.parties, "size")
-    teachers: dict[str, Any] = {}
+    teachers: dict[str, Tensor] = {}
     for number, party in enumerate(others):
         uploaded = consolidation.ask_one(party.index, UPLOAD).group(MODEL)
         teachers |= as_group(f"{TEACHER}.{number}", uploaded)
