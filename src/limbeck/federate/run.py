@@ -19,10 +19,10 @@ from limbeck.federate.messages import Ledger, Message, State
 from limbeck.federate.plan import Plan
 from limbeck.federate.server import Courier, Standing, begin, require_participants, run_rounds
 from limbeck.federate.site import HELLO
-from limbeck.federate.starts import Consolidation, Distillation, get_start
+from limbeck.federate.starts import Consolidation, Distillation, check_start, get_start
 from limbeck.federate.starts.tasks import PRETRAIN
 from limbeck.federate.starts.tuning import tune_start
-from limbeck.federate.strategies import get_strategy, make_strategy_settings
+from limbeck.federate.strategies import check_strategy, get_strategy, make_strategy_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,9 +140,9 @@ def federate(
     else:
         parties = standing.parties
     federation = server.join(recipe.plan, parties)
-    strategy.check(federation, settings)
+    check_strategy(strategy, federation, settings)
     if standing is None:
-        get_start(recipe.start).check(federation)
+        check_start(get_start(recipe.start), federation)
     require_participants(federation)
     if standing is None:
         standing = _begin(recipe, federation, ask, ledger, bytes_before=bytes_before)

@@ -18,6 +18,7 @@ from limbeck.federate.inspection import find_fault
 from limbeck.federate.messages import Ledger, Message, State
 from limbeck.federate.server_distillation import at_server
 from limbeck.federate.starts.record import Distillation
+from limbeck.federate.strategies import check_strategy
 from limbeck.federate.strategies.record import Reply, ServerState, Strategy
 
 # An error names so many clients that were of no use, and counts the others.
@@ -162,7 +163,7 @@ def run_rounds(
             reply.
         RunError: When a round has fewer good replies than `min_replies`.
     """
-    strategy.check(federation, settings)
+    check_strategy(strategy, federation, settings)
     require_participants(federation)
     while standing.state.round < federation.plan.rounds:
         standing = _run_round(

@@ -9,7 +9,7 @@ from limbeck.core.errors import InputError
 from limbeck.engine import Training
 from limbeck.federate import STARTS, Distillation, Ledger, Plan, Privacy
 from limbeck.federate.federation import Federation, Party
-from limbeck.federate.starts import Start, get_start
+from limbeck.federate.starts import Start, check_start, get_start
 
 BUDGET = Training(epochs=1)
 
@@ -66,13 +66,15 @@ def test_a_distillation_knows_its_technique_and_settings_and_travels_as_json():
 
 @pytest.mark.parametrize("name", ["hub", "chain", "mesh"])
 def test_starts_that_end_in_one_model_want_one_architecture(name):
-    with pytest.raises(InputError, match=f"the start `{name}` needs one architecture.*mlp, cnn"):
-        get_start(name).check(make_federation(("mlp", "cnn")))
+    with pytest.raises(
+        InputError, match=f"the start `{name}` needs one architecture.*mlp, cnn.*`best-client`.*`refit`"
+    ):
+        check_start(get_start(name), make_federation(("mlp", "cnn")))
 
 
-@pytest.mark.parametrize("name", ["scratch", "best-client", "weight-average"])
+@pytest.mark.parametrize("name", ["scratch", "best-client", "weight-average", "refit"])
 def test_starts_with_a_model_per_architecture_mix_them(name):
-    get_start(name).check(make_federation(("mlp", "cnn")))
+    check_start(get_start(name), make_federation(("mlp", "cnn")))
 
 
 @pytest.mark.parametrize("name", [name for name, start in STARTS.items() if start.is_distilled])

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from limbeck.core.errors import require_known
+from limbeck.core.errors import require, require_known
+from limbeck.federate.federation import Federation
 from limbeck.federate.starts.ensemble import ENSEMBLE
 from limbeck.federate.starts.mesh import MESH
 from limbeck.federate.starts.naive import BEST_CLIENT, SCRATCH, WEIGHT_AVERAGE
@@ -39,4 +40,21 @@ def get_start(name: str) -> Start:
     return STARTS[name]
 
 
-__all__ = ["STARTS", "Consolidation", "Distillation", "Start", "get_start"]
+def check_start(start: Start, federation: Federation) -> None:
+    """Check, before anything is computed, that a federation has what a start needs.
+
+    Raises:
+        InputError: When it has not.
+    """
+    archs = federation.archs
+    mixing = [f"`{name}`" for name, one in STARTS.items() if one.mixes_architectures]
+    require(
+        start.mixes_architectures or len(archs) == 1,
+        f"the start `{start.name}` needs one architecture for all clients",
+        ", ".join(archs),
+        f"Use {', '.join(mixing)}, or give all clients one.",
+    )
+    start.check(federation)
+
+
+__all__ = ["STARTS", "Consolidation", "Distillation", "Start", "check_start", "get_start"]

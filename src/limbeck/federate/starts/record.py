@@ -135,18 +135,11 @@ class Start:
     takes_aggregation: bool = True
 
     def check(self, federation: Federation) -> None:
-        """Check that a federation has what the start needs.
+        """Check that a federation has what the start needs, but for architectures.
 
         Raises:
             InputError: When it has not.
         """
-        archs = federation.archs
-        require(
-            self.mixes_architectures or len(archs) == 1,
-            f"the start `{self.name}` needs one architecture for all clients",
-            ", ".join(archs),
-            "Use `scratch`, `weight-average` or `ensemble`, or give all clients one.",
-        )
         require(
             not self.is_distilled or len(federation.parties) >= 2,
             "num_clients >= 2 where a start distils",

@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from limbeck.core.errors import InputError, require_known
+from limbeck.core.errors import InputError, require, require_known
+from limbeck.federate.federation import Federation
 from limbeck.federate.strategies.ds_fl import DS_FL
 from limbeck.federate.strategies.fading_pull import FADING_PULL
 from limbeck.federate.strategies.fd import FD
@@ -66,6 +67,28 @@ def get_strategy(name: str) -> Strategy[Any]:
     return STRATEGIES[name]
 
 
+def check_strategy(strategy: Strategy[Any], federation: Federation, settings: Any) -> None:
+    """Check, before anything is computed, that a federation has what a strategy needs.
+
+    Args:
+        strategy: How a round goes.
+        federation: What the server has.
+        settings: The strategy's own.
+
+    Raises:
+        InputError: When it has not.
+    """
+    archs = federation.archs
+    mixing = [f"`{name}`" for name, one in STRATEGIES.items() if one.mixes_architectures]
+    require(
+        strategy.mixes_architectures or len(archs) == 1,
+        f"`{strategy.name}` needs one architecture for all clients",
+        ", ".join(archs),
+        f"Use {', '.join(mixing)}, or give all clients one.",
+    )
+    strategy.check(federation, settings)
+
+
 def make_strategy_settings(strategy: Strategy[Any], changes: Mapping[str, Any]) -> Any:
     """The strategy's settings with some of them changed.
 
@@ -102,6 +125,7 @@ __all__ = [
     "Reply",
     "ServerState",
     "Strategy",
+    "check_strategy",
     "get_strategy",
     "make_strategy_settings",
 ]

@@ -79,7 +79,7 @@ def draw_public(total: int, public_samples: int | None, *, seed: int, round_numb
 
 
 def hash_proxy(proxy: Inputs) -> str:
-    """The fingerprint of a public set as models take it: the same wherever its samples and their order are."""
+    """The fingerprint of a public set as models take it; its order counts."""
     return hash_content((proxy,), ())
 
 

@@ -142,7 +142,7 @@ class Strategy(Generic[S]):
     check_fn: Callable[[Federation, S], None] = lambda _federation, _settings: None
 
     def check(self, federation: Federation, settings: S) -> None:
-        """Check, before anything is computed, that a federation has what the strategy needs.
+        """Check that a federation has what the strategy needs, but for architectures.
 
         Args:
             federation: What the server has.
@@ -151,13 +151,6 @@ class Strategy(Generic[S]):
         Raises:
             InputError: When it has not.
         """
-        archs = federation.archs
-        require(
-            self.mixes_architectures or len(archs) == 1,
-            f"`{self.name}` needs one architecture for all clients",
-            ", ".join(archs),
-            "Use `feddf`, `fedmd`, `fd`, `ds-fl` or `fml`, or give all clients one.",
-        )
         require(
             federation.proxy is not None or not (self.server_needs_proxy or self.clients_need_proxy),
             f"`{self.name}` needs an unlabelled proxy set",
