@@ -34,6 +34,7 @@ ROUND_COLUMNS = [
     "participants",
     "rejected",
     "missing",
+    "start_seconds",
 ]
 
 
@@ -84,6 +85,8 @@ def test_the_curves_are_the_history(done):
     assert table["bytes_sent"].to_list() == [this.bytes_sent for this in history]
     assert table["participants"].to_list() == [[], [0, 1, 2], [0, 1, 2], [0, 1, 2]]
     assert table["rejected"].to_list() == table["missing"].to_list() == [[]] * 4
+    assert table["start_seconds"].to_list() == [done.standing.start_seconds] * 4
+    assert done.standing.start_seconds > 0
     # Before the first round no client has measured anything.
     assert table["client_accuracy"].is_null().to_list() == [True, False, False, False]
 

@@ -27,6 +27,7 @@ ROUNDS = [
     (2, 0.70, 0.74, 0.65, 0.08, 600_000, 4.0, [0, 2], [1], []),
     (3, 0.72, 0.73, 0.70, 0.05, 850_000, 6.5, [0, 1], [], [2]),
 ]
+START_SECONDS = 1.5
 # Strategies without a global model repeat the clients' mean as both accuracies.
 OWN_ROUNDS = [
     (0, 0.10, 0.12, None, None, 0, 0.0, [], [], []),
@@ -45,7 +46,8 @@ def write_federation(
     folder.mkdir(parents=True, exist_ok=True)
     spec = make_spec(rounds=3, **changes)
     (folder / "spec.yaml").write_text(spec.to_yaml(), encoding="utf-8")
-    pl.DataFrame(rounds, schema=ROUND_SCHEMA, orient="row").write_parquet(folder / "rounds.parquet")
+    rows = [(*row, START_SECONDS) for row in rounds]
+    pl.DataFrame(rows, schema=ROUND_SCHEMA, orient="row").write_parquet(folder / "rounds.parquet")
     columns = ("round", "client", "direction", "message_bytes")
     pl.DataFrame(ledger, schema=columns, orient="row").write_parquet(folder / "ledger.parquet")
     return folder

@@ -54,8 +54,8 @@ def test_the_sentences_say_what_was_reached_and_what_it_took(folder):
         "the one that is kept.",
         "The target of 73.0 % on the validation samples was reached in round 2, after 750.0 kB in all and "
         "4.0 s of rounds.",
-        "The start, weight average (the mean of the clients' weights), took 150.0 kB in 6 messages, "
-        "introductions included: as much as 0.5 of its rounds.",
+        "The start, weight average (the mean of the clients' weights), took 1.5 s and, introductions "
+        "included, 150.0 kB in 6 messages: as many bytes as 0.5 of its rounds.",
         "On their own held-out samples the clients of round 3 measured 70.0 % on average, with a standard "
         "deviation of 5.0 points between them.",
         "All 23 messages together are 1.0 MB: 453.0 kB to the clients and 547.0 kB from them.",
@@ -89,7 +89,7 @@ def test_a_run_that_its_start_ended_says_so(folder):
     sentences = [sentence.replace(THIN, " ") for sentence in describe_federation(run_of)]
     assert sentences[0].startswith("No round was run: the starting model has 40.0 % test accuracy")
     assert "was reached by the starting model, before the first round." in sentences[1]
-    assert sentences[2].endswith("took 150.0 kB in 6 messages, introductions included.")
+    assert sentences[2].endswith("took 1.5 s and, introductions included, 150.0 kB in 6 messages.")
     assert len(sentences) == 4
     assert (tile_federation(run_of)[1].value, tile_federation(run_of)[1].unit) == ("0", "rounds")
 
@@ -125,6 +125,7 @@ def test_the_tiles_are_accuracy_rounds_bytes_and_seconds(folder):
         ("6.5", "s"),
     ]
     assert tiles[2].meaning == "sent in all, 150.0 kB of it for the start"
+    assert tiles[3].meaning == "in the rounds, after 1.5 s for the start; without measuring"
 
 
 def test_the_table_has_every_round_with_its_bytes_each_way_and_who_did_not_count(folder):

@@ -35,6 +35,7 @@ ROUND_SCHEMA = {
     "participants": pl.List(pl.Int64),
     "rejected": pl.List(pl.Int64),
     "missing": pl.List(pl.Int64),
+    "start_seconds": pl.Float64,
 }
 
 
@@ -162,6 +163,7 @@ def _write_tables(standing: Standing, ledger: Ledger, folder: Path) -> None:
             "participants": list(this.participants),
             "rejected": sorted(this.rejected),
             "missing": list(this.missing),
+            "start_seconds": standing.start_seconds,
         }
         for this in standing.history
     ]

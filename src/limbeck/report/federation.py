@@ -229,19 +229,20 @@ def _describe_target(run: FederationRun) -> list[str]:
 
 
 def describe_start(run: FederationRun) -> str:
-    """How the starting model was made, what that sent and how many rounds' worth it is."""
+    """How the starting model was made, what that took and sent, and how many rounds' worth of bytes it is."""
     from limbeck.federate.starts import get_start
 
     start_bytes = run.first["bytes_with_start"]
     messages = text_count(run.ledger.filter(pl.col("round") == 0).height, "message")
     sentence = (
         f"The start, {label_start(run.spec.start)} ({get_start(run.spec.start).summary}), took "
-        f"{text_bytes(start_bytes)} in {messages}, introductions included"
+        f"{text_seconds(run.first['start_seconds'])} and, introductions included, {text_bytes(start_bytes)} "
+        f"in {messages}"
     )
     if not run.last["bytes_sent"]:
         return f"{sentence}."
     rounds = start_bytes / (run.last["bytes_sent"] / run.last["round"])
-    return f"{sentence}: as much as {rounds:.1f} of its rounds."
+    return f"{sentence}: as many bytes as {rounds:.1f} of its rounds."
 
 
 def _describe_clients(run: FederationRun) -> list[str]:
@@ -316,7 +317,8 @@ def _tile_bytes(run: FederationRun) -> Tile:
 
 def _tile_seconds(run: FederationRun) -> Tile:
     value, unit = text_seconds(run.last["seconds"]).split(maxsplit=1)
-    return Tile(value=value, unit=unit, meaning="in the rounds, without the start and without measuring")
+    meaning = f"in the rounds, after {text_seconds(run.first['start_seconds'])} for the start"
+    return Tile(value=value, unit=unit, meaning=f"{meaning}; without measuring")
 
 
 def tabulate_federation(run: FederationRun) -> Table:
