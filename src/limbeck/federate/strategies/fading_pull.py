@@ -49,7 +49,8 @@ class FadingPullSettings:
     Attributes:
         weight: w, the pull's weight in the first round, in [0, 1].
         fade: What the weight is multiplied with from round to round, in [0, 1].
-        temperature: T > 0.
+        temperature: T > 0 of the pull, and of the ensemble where the start has not gathered one; one that it
+            has keeps the start's temperature.
         towards: `ensemble` or `start`.
     """
 

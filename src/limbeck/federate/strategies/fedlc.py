@@ -1,10 +1,10 @@
 """fedlc: the local loss knows how often the client has each class: none is pushed down for being absent.
 
-Reference: Zhang et al. 2022, https://arxiv.org/abs/2209.00189, equation 9; the adjustment is that of
-    Menon et al. 2021, https://arxiv.org/abs/2007.07314, equation 10.
-Deviations from the paper: log pi_c is added with the share pi_c of class c, where the paper
-    subtracts tau n_c^(-1/4); both favour frequent classes in training, and ours is the one that is consistent
-    for equal classes.
+Reference: Menon et al. 2021, https://arxiv.org/abs/2007.07314, equation 10 with tau = 1 (logit adjustment);
+    at the clients of a federation Zhang et al. 2022, https://arxiv.org/abs/2209.00189, equation 9 (FedLC).
+Deviations from the papers: log pi_c is added with the share pi_c of class c among the client's samples, as
+    Menon et al. do, where Zhang et al. subtract tau n_c^(-1/4); both favour frequent classes in training, and
+    ours is the one that is consistent for equal classes.
 Cost: that of FedAvg.
 """
 
@@ -43,8 +43,9 @@ FEDLC = Strategy[NoSettings](
     name="fedlc",
     title="FedLC",
     summary="FedAvg whose local loss is calibrated to the client's mix of classes",
-    reference="Zhang et al. 2022, arXiv 2209.00189, equation 9",
-    deviations="log of the class share is added, as in Menon et al. 2021, arXiv 2007.07314",
+    reference="Menon et al. 2021, arXiv 2007.07314, equation 10; "
+    "at clients Zhang et al. 2022, arXiv 2209.00189",
+    deviations="shares are the client's own; Zhang et al. subtract tau n^(-1/4) instead of adding their log",
     cost="the model down and up",
     defaults=NoSettings(),
     request_fn=send_model("fedlc"),
