@@ -219,7 +219,7 @@ def test_different_architectures_are_refused_before_anything_is_computed():
     clients = make_clients()
     clients[1] = replace(clients[1], arch="cnn")
     ledger = Ledger()
-    with pytest.raises(InputError, match=r"`fedavg` needs one architecture.*`fml`, `feddf`, `fedmd`, `ds-fl`, "):
+    with pytest.raises(InputError, match=r"`fedavg` needs one architecture.*`fml`, `feddf`, `fedmd`, "):
         run(make_recipe(start="weight-average"), Simulation(clients), ledger=ledger)
     assert len(ledger.entries) == 2 * NUM_CLIENTS
 
