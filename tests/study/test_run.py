@@ -10,12 +10,15 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import yaml
 from polars.testing import assert_frame_equal
 from tests.study.tiny import TINY, tiny
 
+from limbeck import data, models
+from limbeck.engine import predict
 from limbeck.study import load_spec, parse_spec, run_study
 
 pytestmark = pytest.mark.slow
@@ -94,6 +97,27 @@ def test_peers_are_students_of_their_own_rows(finished):
     for name in ("client", "arch", "run_id"):
         assert peer[f"student_{name}"] == student[f"teacher_{name}"]
     assert peer["accuracy_before"] == student["teacher_accuracy"]
+
+
+def test_the_results_say_how_the_models_related_before(finished):
+    folder = finished[0]
+    results, digits = pl.read_parquet(folder / "results.parquet"), data.load("digits")
+    assert results.filter(pl.col("role") == "peer")["teacher_only_right"].is_null().all()
+    row = results.filter(pl.col("role") == "student", pl.col("transfer_set") == "proxy").row(0, named=True)
+    spec = load_spec(folder / "spec.yaml")
+    proxy = digits.subset(spec.data.reserve(digits.labels).proxy)
+    normalization = data.measure_normalization(digits.train)
+    said = {}
+    for who in ("student", "teacher"):
+        model, _ = models.load(folder / "models" / row[f"{who}_run_id"])
+        inputs = [data.normalize(samples.inputs, normalization) for samples in (digits.test, proxy)]
+        said[who] = [predict(model, shown) for shown in inputs]
+        assert row[f"{who}_parameters"] == sum(parameter.numel() for parameter in model.parameters())
+    labels = digits.test.labels.numpy()
+    only_teacher = (said["teacher"][0] == labels) & (said["student"][0] != labels)
+    assert row["teacher_only_right"] == only_teacher.sum()
+    assert row["transfer_agreement"] == pytest.approx(np.mean(said["teacher"][1] == said["student"][1]))
+    assert row["transfer_teacher_accuracy"] is None  # the proxy set has no labels
 
 
 def test_federation_counts_rounds_bytes_and_the_cost_of_starts(finished):

@@ -202,6 +202,7 @@ def _execute_pretrain(run: Run, bench: Workbench) -> dict[str, Any]:
         "class_accuracy": class_accuracy(said.test, bench.test_labels, num_classes=bench.data.num_classes),
         "known_classes": bench.known_classes(partition, client),
         "num_samples": len(labels),
+        "num_parameters": models.count_parameters(model),
         "seconds": trained.seconds,
     }
     card = models.Card(
@@ -245,9 +246,22 @@ def _execute_transfer(run: Run, bench: Workbench) -> dict[str, Any]:
     changes += [_measure(bench, partition, peer, config["teacher"], pair[1]) for peer in outcome.peers]
     return {
         "models": changes,
+        "meeting": _compare_before(bench, case, config["student"], config["teacher"]),
         "share_from_teacher": outcome.share_from_teacher,
         "loss": outcome.trained.losses[-1][0] if outcome.trained.losses else None,
         "seconds": outcome.trained.seconds,
+    }
+
+
+def _compare_before(bench: Workbench, case: Case, student_run: str, teacher_run: str) -> dict[str, Any]:
+    """How student and teacher relate before a transfer: what the teacher could add, how far they agree."""
+    own, taught = (bench.predictions(run).test for run in (student_run, teacher_run))
+    own_choice, taught_choice = case.initial_logits.argmax(dim=-1), case.teacher_logits[0].argmax(dim=-1)
+    is_right = None if case.labels is None else (taught_choice == case.labels).float()
+    return {
+        "teacher_only_right": int(np.sum((taught == bench.test_labels) & (own != bench.test_labels))),
+        "transfer_agreement": float((own_choice == taught_choice).float().mean()),
+        "transfer_teacher_accuracy": None if is_right is None else float(is_right.mean()),
     }
 
 

@@ -38,6 +38,11 @@ _MEASURES = {
     "forgetting": pl.Float64,
 }
 _FLIPS = {"positive_flips": pl.Int64, "negative_flips": pl.Int64}
+_MEETING = {
+    "teacher_only_right": pl.Int64,
+    "transfer_agreement": pl.Float64,
+    "transfer_teacher_accuracy": pl.Float64,
+}
 _ROUND_MEASURES = ("accuracy", "validation_accuracy", "rejected", "bytes_sent", "seconds")
 RESULTS_SCHEMA = {
     "run_id": pl.String,
@@ -53,6 +58,9 @@ RESULTS_SCHEMA = {
     **_FLIPS,
     "num_test_samples": pl.Int64,
     "teacher_accuracy": pl.Float64,
+    "student_parameters": pl.Int64,
+    "teacher_parameters": pl.Int64,
+    **_MEETING,
     "share_from_teacher": pl.Float64,
     "class_accuracy_before": pl.List(pl.Float64),
     "class_accuracy_after": pl.List(pl.Float64),
@@ -139,6 +147,7 @@ def _transfer_rows(cell: TransferCell, plan: Plan, results: Results) -> Iterable
                 "temperature": config["temperature"],
                 "weight": config["weight"],
                 **measures,
+                **_meeting(result, is_peer=index > 0),
                 "share_from_teacher": result["share_from_teacher"],
                 "seconds": result["seconds"],
             }
@@ -226,4 +235,12 @@ def _run_ids(cell: TransferCell, results: Results, *, is_peer: bool) -> dict[str
         "student_run_id": student,
         "teacher_run_id": teacher,
         "teacher_accuracy": results[teacher]["accuracy"],
+        "student_parameters": results[student].get("num_parameters"),
+        "teacher_parameters": results[teacher].get("num_parameters"),
     }
+
+
+def _meeting(result: Mapping[str, Any], *, is_peer: bool) -> dict[str, Any]:
+    """How the models related before the transfer; null for a peer, and in results from before it was kept."""
+    found = {} if is_peer else result.get("meeting", {})
+    return {name: found.get(name) for name in _MEETING}
