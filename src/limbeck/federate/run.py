@@ -209,7 +209,8 @@ def make_ask(courier: Courier, ledger: Ledger) -> AskFn:
             if fault is not None:
                 raise RunError(
                     f"every client must do its part before the first round, but client {index} did not do "
-                    f"`{request.task}`: {fault}"
+                    f"`{request.task}`: {fault.rstrip('.')}. Look at that client and run again; "
+                    "the start is then made anew."
                 )
         return replies
 

@@ -9,7 +9,7 @@ from tests.federate.digits_world import assert_same_bits
 
 from limbeck.core.errors import RunError
 from limbeck.core.spec_files import parse_part
-from limbeck.federate import Entry, Ledger, Message, Simulation, encode
+from limbeck.federate import Entry, Ledger, Message, Simulation, decode, encode
 from limbeck.federate.assembly import assemble
 from limbeck.federate.session import run_session
 from limbeck.federate.spec import FederateSpec
@@ -44,6 +44,15 @@ def assembly():
     return assemble(parse_part(SPEC, FederateSpec, origin="spec", remedy=""))
 
 
+@pytest.fixture(scope="module")
+def simulated(assembly, tmp_path_factory):
+    """What the simulation comes to."""
+    cpu = torch.device("cpu")
+    courier = Simulation(assembly.make_clients(cpu), workers=1)
+    folder = tmp_path_factory.mktemp("simulated")
+    return run_session(assembly, assembly.make_server(cpu), courier, folder=folder)
+
+
 def make_courier(grid, folder, **changes):
     settings = {"num_clients": 3, "num_needed": 1, "seconds": 1.0, **changes}
     return courier.FlowerCourier(grid, run_file.begin_session(folder), **settings)
@@ -56,12 +65,10 @@ def upload(grid, folder, **changes):
     return replies, ledger
 
 
-def test_a_federation_over_the_grid_equals_the_simulation_in_weights_and_ledger(assembly, tmp_path):
-    cpu = torch.device("cpu")
-    server = assembly.make_server(cpu)
-    simulated = run_session(
-        assembly, server, Simulation(assembly.make_clients(cpu), workers=1), folder=tmp_path / "simulated"
-    )
+def test_a_federation_over_the_grid_equals_the_simulation_in_weights_and_ledger(
+    assembly, simulated, tmp_path
+):
+    server = assembly.make_server(torch.device("cpu"))
     grid = grids.LoopbackGrid(grids.make_trial_nodes(tmp_path, 3))
     carried = run_session(
         assembly, server, make_courier(grid, tmp_path / "run", seconds=60), folder=tmp_path / "run"
@@ -92,6 +99,47 @@ def test_a_run_that_goes_on_equals_one_that_was_never_interrupted(assembly, tmp_
     halved = go("halved")
     assert halved.ledger.entries == whole.ledger.entries
     assert_same_bits(halved.standing.state.models["mlp"], whole.standing.state.models["mlp"])
+
+
+def lose(task, node, *, then=lambda: None):
+    """A node that is out of reach when the first message of a task comes."""
+    lost = []
+
+    def meddle(message):
+        if lost or decode(envelope.unwrap(message.content)[0]).task != task:
+            return node(message)
+        lost.append(message)
+        then()
+        return grids.fail(message, code=UNAVAILABLE, reason="gone")
+
+    return grids.only_for("train", meddle, node)
+
+
+@pytest.mark.parametrize("task", ["hello", "distil"])
+def test_a_site_that_was_lost_before_the_first_round_is_asked_once_more(task, assembly, simulated, tmp_path):
+    server, said = assembly.make_server(torch.device("cpu")), []
+    nodes = {number: lose(task, node) for number, node in grids.make_trial_nodes(tmp_path, 3).items()}
+    carrier = make_courier(grids.LoopbackGrid(nodes), tmp_path / "run", seconds=60, say=said.append)
+    carried = run_session(assembly, server, carrier, folder=tmp_path / "run")
+    assert any(line.startswith("no reply from `client-") for line in said)
+    assert len(carried.ledger.entries) > len(simulated.ledger.entries)
+    assert_same_bits(carried.standing.state.models["mlp"], simulated.standing.state.models["mlp"])
+
+
+def test_a_site_that_does_not_come_back_before_the_first_round_ends_the_run(assembly, tmp_path):
+    nodes = grids.make_trial_nodes(tmp_path, 3)
+    nodes[101] = lose("pretrain", nodes[101], then=lambda: nodes.pop(101))
+    carrier = make_courier(grids.LoopbackGrid(nodes), tmp_path / "run")
+    with pytest.raises(RunError, match=r"2 of 3 came \(client-0 and client-2\).*run the same command again"):
+        run_session(assembly, assembly.make_server(torch.device("cpu")), carrier, folder=tmp_path / "run")
+
+
+def test_a_start_that_begins_anew_waits_for_every_site(tmp_path):
+    nodes, request = grids.make_trial_nodes(tmp_path, 3), Message(task="upload", round=0)
+    make_courier(grids.LoopbackGrid(nodes), tmp_path / "run").carry({0: request}, Ledger())
+    del nodes[101]
+    with pytest.raises(RunError, match="2 of 3 came"):
+        make_courier(grids.LoopbackGrid(nodes), tmp_path / "run", seconds=0.6).carry({0: request}, Ledger())
 
 
 def test_a_client_that_does_not_reply_in_time_is_missing_and_its_request_is_in_the_ledger(tmp_path):

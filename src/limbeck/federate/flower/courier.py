@@ -7,7 +7,7 @@ from flwr.app import Message as FlowerMessage
 from flwr.app import RecordDict
 from flwr.serverapp import Grid
 
-from limbeck.core.errors import InputError
+from limbeck.core.errors import InputError, enumerate_words
 from limbeck.federate.flower.envelope import Marks, unwrap, wrap
 from limbeck.federate.flower.exchange import Post, describe_failure
 from limbeck.federate.flower.roll import Roll, RollCall, gather, meet_strangers
@@ -47,6 +47,7 @@ class FlowerCourier:
         self._num_clients = num_clients
         self._num_needed = num_needed
         self._seconds = seconds
+        self._say = say
         self._roll_call = RollCall(grid, say=say)
         self._roll: Roll | None = None
         self._step = 0
@@ -55,14 +56,28 @@ class FlowerCourier:
         """Send each client its request and bring its reply; see `limbeck.federate.server.Courier`.
 
         A client that cannot be reached is not sent anything. A reply that cannot be read, and an app that
-        failed, are replies with the task `failed`.
+        failed, are replies with the task `failed`. Before the first round, when each client has to answer,
+        all sites are waited for, and one that was lost is sent its request once more when it is back.
 
         Raises:
             InputError: When sites do not fit together or to the server.
-            RunError: When too few sites come in time.
+            RunError: When too few sites come in time, or come back.
         """
-        nodes = self._find_nodes(requests)
         self._step += 1
+        roll = self._find_sites(requests)
+        replies = self._ask(roll, requests, ledger)
+        lost = {index: requests[index] for index in requests if index not in replies}
+        if not lost or not _need_all(lost):
+            return replies
+        names = enumerate_words([f"`{roll.places[index]}`" for index in lost])
+        self._say(f"no reply from {names}: asked once more, for the last time")
+        self._roll = None
+        replies |= self._ask(self._find_sites(lost), lost, ledger)
+        return {index: replies[index] for index in requests if index in replies}
+
+    def _ask(self, roll: Roll, requests: Mapping[int, Message], ledger: Ledger) -> dict[int, Message]:
+        """Send the requests of an exchange, all or some, and bring the replies."""
+        nodes = roll.find_nodes(requests, set(self._grid.get_node_ids()))
         group = ", ".join(dict.fromkeys(f"{request.task} {request.round}" for request in requests.values()))
         post = Post(self._grid)
         records = self._write(requests, nodes, ledger)
@@ -89,23 +104,21 @@ class FlowerCourier:
             ledger.note(content, round_number=request.round, client=index, direction="down")
             yield node, wrap(content, self._mark(index))
 
-    def _find_nodes(self, requests: Mapping[int, Message]) -> dict[int, int]:
-        """The node of each client that is there, in the order of the requests."""
+    def _find_sites(self, requests: Mapping[int, Message]) -> Roll:
+        """The sites that are there, gathered where they have not been."""
         if self._roll is None:
             self._roll = gather(
                 self._roll_call,
                 places=self._run_file.places,
                 num_clients=self._num_clients,
-                num_needed=self._num_needed,
+                num_needed=self._num_clients if _need_all(requests) else self._num_needed,
                 seconds=self._seconds,
             )
             self._run_file = self._run_file.with_places(self._roll.places)
         online = set(self._grid.get_node_ids())
-        nodes = self._roll.find_nodes(requests, online)
-        if len(nodes) < len(requests):
+        if len(self._roll.find_nodes(requests, online)) < len(requests):
             self._roll = meet_strangers(self._roll_call, self._roll, online, seconds=self._seconds)
-            nodes = self._roll.find_nodes(requests, online)
-        return nodes
+        return self._roll
 
     def _mark(self, index: int) -> Marks:
         return Marks(run=self._run_file.key, session=self._run_file.session, step=self._step, client=index)
@@ -122,6 +135,11 @@ class FlowerCourier:
             return decode(content)
         except InputError as error:
             return _fail(request, str(error))
+
+
+def _need_all(requests: Mapping[int, Message]) -> bool:
+    """Whether they belong to what happens before the first round."""
+    return any(request.round == 0 for request in requests.values())
 
 
 def _fail(request: Message, reason: str) -> Message:

@@ -257,5 +257,6 @@ def _describe_absence(names: Sequence[str], num_clients: int, seconds: float) ->
     who = f"{len(names)} of {num_clients} came" + (f" ({enumerate_words(sorted(names))})" if names else "")
     return (
         f"every site must be there within `reply_seconds`, but in {seconds:g} s {who}. Start the SuperNodes "
-        "of the others, register their keys, and run the same command again; it goes on where this run ended."
+        "of the others, register their keys, and run the same command again: it goes on after the last round "
+        "that was kept, or begins anew where none was."
     )
