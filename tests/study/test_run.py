@@ -117,6 +117,7 @@ def test_the_results_say_how_the_models_related_before(finished):
     only_teacher = (said["teacher"][0] == labels) & (said["student"][0] != labels)
     assert row["teacher_only_right"] == only_teacher.sum()
     assert row["transfer_agreement"] == pytest.approx(np.mean(said["teacher"][1] == said["student"][1]))
+    assert 0.1 < row["transfer_teacher_confidence"] <= 1  # at least that of an even guess among ten
     assert row["transfer_teacher_accuracy"] is None  # the proxy set has no labels
 
 

@@ -256,11 +256,13 @@ def _execute_transfer(run: Run, bench: Workbench) -> dict[str, Any]:
 def _compare_before(bench: Workbench, case: Case, student_run: str, teacher_run: str) -> dict[str, Any]:
     """How student and teacher relate before a transfer: what the teacher could add, how far they agree."""
     own, taught = (bench.predictions(run).test for run in (student_run, teacher_run))
-    own_choice, taught_choice = case.initial_logits.argmax(dim=-1), case.teacher_logits[0].argmax(dim=-1)
+    confidences, taught_choice = case.teacher_logits[0].softmax(dim=-1).max(dim=-1)
+    own_choice = case.initial_logits.argmax(dim=-1)
     is_right = None if case.labels is None else (taught_choice == case.labels).float()
     return {
         "teacher_only_right": int(np.sum((taught == bench.test_labels) & (own != bench.test_labels))),
         "transfer_agreement": float((own_choice == taught_choice).float().mean()),
+        "transfer_teacher_confidence": float(confidences.mean()),
         "transfer_teacher_accuracy": None if is_right is None else float(is_right.mean()),
     }
 

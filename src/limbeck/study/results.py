@@ -41,6 +41,7 @@ _FLIPS = {"positive_flips": pl.Int64, "negative_flips": pl.Int64}
 _MEETING = {
     "teacher_only_right": pl.Int64,
     "transfer_agreement": pl.Float64,
+    "transfer_teacher_confidence": pl.Float64,
     "transfer_teacher_accuracy": pl.Float64,
 }
 _ROUND_MEASURES = ("accuracy", "validation_accuracy", "rejected", "bytes_sent", "seconds")
