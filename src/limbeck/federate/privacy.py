@@ -15,7 +15,6 @@ import math
 
 import numpy as np
 import torch
-from scipy.special import ndtri
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
@@ -77,7 +76,7 @@ def draw_normal(key: str, num_values: int) -> Tensor:
     """
     content = hashlib.shake_256(key.encode()).digest(8 * num_values)
     bits = np.frombuffer(content, dtype="<u8") >> 11
-    return torch.from_numpy(ndtri((bits + 0.5) / 2**53))
+    return torch.special.ndtri(torch.from_numpy((bits + 0.5) / 2**53))
 
 
 def spent_budget(privacy: Privacy, *, num_messages: int) -> float:

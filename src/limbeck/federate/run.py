@@ -52,13 +52,7 @@ class Recipe:
     pretrain: Training | None = None
 
     def __post_init__(self) -> None:
-        start = get_start(self.start)
-        require(
-            not start.is_distilled or self.distillation is not None,
-            f"the start `{self.start}` knows how to distil",
-            "nothing",
-            "Add `distil`.",
-        )
+        get_start(self.start).check_distillation(self.distillation)
         strategy = get_strategy(self.strategy)
         self.make_settings()
         require(

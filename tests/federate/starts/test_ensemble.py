@@ -22,7 +22,7 @@ from limbeck.federate.messages import Ledger
 from limbeck.federate.plan import Plan
 from limbeck.federate.run import Recipe, Server, federate
 from limbeck.federate.simulation import Simulation
-from limbeck.federate.starts import Consolidation, Distillation, get_start
+from limbeck.federate.starts import Distillation, get_start
 from limbeck.federate.starts.ensemble import predict_ensemble
 
 DISTIL = Training(epochs=10, batch_size=32, lr=0.05)
@@ -96,10 +96,5 @@ def test_it_needs_a_proxy_set():
 
 
 def test_another_technique_than_kd_is_refused():
-    consolidation = Consolidation(
-        federation=make_federation(make_clients()),
-        ask=lambda _: {},
-        distillation=Distillation(training=DISTIL, technique="dkd"),
-    )
     with pytest.raises(InputError, match="distils by `kd`"):
-        get_start("ensemble").make_fn(consolidation)
+        get_start("ensemble").check_distillation(Distillation(training=DISTIL, technique="dkd"))

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from tests.federate.digits_world import LOCAL, build, consolidate, make_clients, score
+from torch import nn
 
 from limbeck.core.errors import InputError
 from limbeck.engine import Training
@@ -16,7 +17,8 @@ BUDGET = Training(epochs=1)
 
 def make_federation(archs=("mlp", "mlp"), **changes):
     parties = tuple(
-        Party(index=index, arch=arch, num_samples=10, class_counts=(5, 5)) for index, arch in enumerate(archs)
+        Party(index=index, arch=arch, num_samples=10, class_counts=(1,) * 10)
+        for index, arch in enumerate(archs)
     )
     facts = {"plan": Plan(rounds=1, local=LOCAL), "parties": parties, "build_fn": build}
     return Federation(**{**facts, "validation_fn": score, "test_fn": score, **changes})
@@ -94,6 +96,15 @@ def test_a_start_that_takes_models_as_they_are_is_refused_where_they_are_private
 def test_nothing_private_leaves_in_a_start_from_scratch():
     plan = Plan(rounds=1, local=LOCAL, privacy=Privacy(clip_norm=1.0))
     get_start("scratch").check(make_federation(plan=plan))
+
+
+@pytest.mark.parametrize("name", ["refit", "mesh-refit"])
+def test_a_start_that_solves_the_last_layer_wants_one_that_it_can_solve(name):
+    federation = make_federation(
+        build_fn=lambda _: nn.Sequential(nn.Flatten(), nn.Linear(64, 10, bias=False))
+    )
+    with pytest.raises(InputError, match="ends in a linear layer with one output per class and a bias"):
+        get_start(name).check(federation)
 
 
 def test_a_start_that_needs_a_proxy_set_says_so():

@@ -9,7 +9,6 @@ up, once, and the distillation at the server.
 import torch
 from torch import Tensor
 
-from limbeck.core.errors import require
 from limbeck.core.seeds import derive_seed
 from limbeck.engine import predict_logits
 from limbeck.federate.client import fill, state_of
@@ -24,12 +23,6 @@ from limbeck.losses import share_mean
 def start_from_ensemble(consolidation: Consolidation) -> dict[str, State]:
     """Per architecture the weight average, distilled on the proxy set towards the ensemble of all models."""
     distillation = consolidation.require_distillation()
-    require(
-        distillation.technique == "kd",
-        "the start `ensemble` distils by `kd`",
-        f"technique={distillation.technique}",
-        "Leave `technique` out, or use `mesh`.",
-    )
     uploaded = upload_all(consolidation)
     with at_server():
         targets = predict_ensemble(consolidation.federation, uploaded, temperature=distillation.temperature)
@@ -78,6 +71,7 @@ ENSEMBLE = Start(
     name="ensemble",
     summary="the average, taught on the proxy set by the coverage-weighted ensemble of all",
     make_fn=start_from_ensemble,
+    only_technique="kd",
     is_distilled=True,
     mixes_architectures=True,
     needs_proxy=True,

@@ -123,6 +123,8 @@ class Start:
         mixes_architectures: Whether clients may have different architectures.
         needs_proxy: Whether the server needs the unlabelled proxy set.
         takes_aggregation: Whether `median` and `trimmed-mean` can stand for the mean.
+        only_technique: The one technique that it can distil by, None for any.
+        check_fn: Raises `InputError` when a federation lacks something else that it needs.
     """
 
     name: str
@@ -133,6 +135,28 @@ class Start:
     mixes_architectures: bool = False
     needs_proxy: bool = False
     takes_aggregation: bool = True
+    only_technique: str | None = None
+    check_fn: Callable[[Federation], None] = lambda _federation: None
+
+    def check_distillation(self, distillation: Distillation | None) -> None:
+        """Check that the start can distil in a way.
+
+        Raises:
+            InputError: When it cannot, or needs one and there is none.
+        """
+        require(
+            not self.is_distilled or distillation is not None,
+            f"the start `{self.name}` knows how to distil",
+            "nothing",
+            "Add `distil`.",
+        )
+        wanted = self.only_technique
+        require(
+            wanted is None or distillation is None or distillation.technique == wanted,
+            f"the start `{self.name}` distils by `{wanted}`",
+            f"technique={'' if distillation is None else distillation.technique}",
+            "Leave `technique` out, or use `mesh`.",
+        )
 
     def check(self, federation: Federation) -> None:
         """Check that a federation has what the start needs, but for architectures.
@@ -164,3 +188,4 @@ class Start:
             f"aggregation={federation.plan.aggregation}",
             "Leave `aggregation` out, or use `weight-average` or `mesh`.",
         )
+        self.check_fn(federation)

@@ -8,8 +8,9 @@ model down and the sums up, once.
 
 from collections.abc import Mapping
 
-from limbeck.federate.class_statistics import ClassStatistics, add_up, refit_head
+from limbeck.federate.class_statistics import ClassStatistics, add_up, find_head, refit_head
 from limbeck.federate.client import fill, state_of
+from limbeck.federate.federation import Federation
 from limbeck.federate.messages import Message, State, as_group
 from limbeck.federate.server_distillation import at_server
 from limbeck.federate.starts.mesh import start_from_mesh
@@ -43,12 +44,19 @@ def start_from_mesh_refit(consolidation: Consolidation) -> dict[str, State]:
     return refit(consolidation, start_from_mesh(consolidation))
 
 
+def check_heads(federation: Federation) -> None:
+    """Raise `InputError` when a model does not end in a layer that can be solved."""
+    for arch in federation.archs:
+        find_head(federation.build_fn(arch), federation.num_classes)
+
+
 REFIT = Start(
     name="refit",
     summary="the weight average, its last layer solved from all clients' class statistics",
     make_fn=start_from_refit,
     mixes_architectures=True,
     takes_aggregation=False,
+    check_fn=check_heads,
 )
 MESH_REFIT = Start(
     name="mesh-refit",
@@ -56,4 +64,5 @@ MESH_REFIT = Start(
     make_fn=start_from_mesh_refit,
     is_distilled=True,
     takes_aggregation=False,
+    check_fn=check_heads,
 )
