@@ -11,18 +11,20 @@ from plotly.offline import get_plotlyjs
 
 from limbeck.core.errors import InputError
 from limbeck.report import build, summary_markdown
-from limbeck.report.headline import describe_baseline, describe_gains, describe_starts, write_headline
+from limbeck.report.answers import write_headline
+from limbeck.report.headline import describe_baseline, describe_gains, describe_starts
 from limbeck.report.inputs import Study, read_study
 
 SECTIONS = (
     "findings",
-    "run",
     "techniques",
     "tuning",
     "surface",
     "forgetting",
     "federated",
     "targets",
+    "costs",
+    "methods",
     "reading",
     "runs",
 )
@@ -87,7 +89,15 @@ def test_a_study_of_federated_runs_alone_has_only_those_sections(write_folder):
     folder = write_folder(temperatures=())
     path = folder / "results.parquet"
     pl.read_parquet(path).clear().write_parquet(path)
-    assert sections_of(read_page(folder)) == ["findings", "run", "federated", "targets", "reading", "runs"]
+    assert sections_of(read_page(folder)) == [
+        "findings",
+        "federated",
+        "targets",
+        "costs",
+        "methods",
+        "reading",
+        "runs",
+    ]
     assert "Gain in test accuracy" not in summary_markdown(folder)
 
 

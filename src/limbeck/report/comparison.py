@@ -62,6 +62,7 @@ def tile_comparison(comparison: "Comparison") -> list[Tile]:
 def tabulate_standings(comparison: "Comparison") -> Table:
     """Accuracy, confidence and calibration of both models."""
     return Table(
+        name="models",
         caption=f"Both models on the same {text_count(comparison.num_samples, 'sample')}.",
         columns=("Model", "Accuracy", "Mean confidence", "Calibration error"),
         rows=tuple(
@@ -87,6 +88,7 @@ def tabulate_parts(comparison: "Comparison") -> Table:
         ("the same class", round(comparison.agreement * comparison.num_samples)),
     )
     return Table(
+        name="parts",
         caption="Who is right: the first four parts are all samples. Two models that are wrong together may "
         "still say different classes.",
         columns=("Part", "Samples", "Share"),
@@ -114,6 +116,7 @@ def tabulate_classes(comparison: "Comparison", *, most: int | None = None) -> Ta
     kept = set(sorted(range(len(flips)), key=lambda index: -flips[index])[:most])
     selection = f", for the {most} classes with the most flips" if most and most < len(flips) else ""
     return Table(
+        name="classes",
         caption=f"Class by class{selection}; the difference is in percentage points.",
         columns=(
             "Class",

@@ -65,6 +65,7 @@ def technique_table(results: pl.DataFrame) -> pl.DataFrame:
         `CASE`, ``technique``, ``seeds``, ``transfers``, and for ``gain``, ``accuracy_before``,
         ``accuracy_after``, ``validation_after``, ``teacher_accuracy``, ``forgetting`` and ``seconds`` the
         columns ``..._mean`` and ``..._sd`` (n - 1 in the denominator; null for a single seed). Fractions.
+        ``gain_low`` and ``gain_high`` are the ends of the gain's interval; see `tuning_worth`.
     """
     measures = (
         "gain",
@@ -75,7 +76,8 @@ def technique_table(results: pl.DataFrame) -> pl.DataFrame:
         "forgetting",
         "seconds",
     )
-    return _spread_over_seeds(average_by_seed(results), (*CASE, "technique"), measures)
+    table = _spread_over_seeds(average_by_seed(results), (*CASE, "technique"), measures)
+    return _add_interval(table.with_columns(pl.col("seeds").alias("_gain_seeds")), "gain")
 
 
 def forgetting_table(results: pl.DataFrame) -> pl.DataFrame:

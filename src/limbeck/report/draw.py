@@ -57,7 +57,7 @@ Interval = tuple[float, float]
 def draw_techniques(
     by_seed: pl.DataFrame, table: pl.DataFrame, *, title: str = "", limits: Interval | None = None
 ) -> go.Figure:
-    """The gains of one case by technique: small points are seeds, large ones the mean with its deviation.
+    """The gains of one case by technique: small points are seeds, large ones the mean with its interval.
 
     Args:
         by_seed: Rows of `average_by_seed` of one case.
@@ -212,7 +212,7 @@ def _seed_points(seeds: pl.DataFrame, place: int, mark: Mark) -> go.Scatter:
 
 
 def _mean_point(row: Mapping[str, Any], place: int, mark: Mark) -> go.Scatter:
-    spread = 100 * row["gain_sd"] if row["gain_sd"] is not None else 0.0
+    half_width = 100 * (row["gain_high"] - row["gain_mean"]) if row["gain_high"] is not None else 0.0
     return go.Scatter(
         x=[100 * row["gain_mean"]],
         y=[place + 0.08],
@@ -221,16 +221,17 @@ def _mean_point(row: Mapping[str, Any], place: int, mark: Mark) -> go.Scatter:
         | ({} if mark.symbol.endswith("open") else {"line": {"width": 0}}),
         error_x={
             "type": "data",
-            "array": [spread],
+            "array": [half_width],
             "color": mark.colour,
             "thickness": 2,
-            "width": 0,
-            "visible": row["gain_sd"] is not None,
+            "width": 4,
+            "visible": row["gain_high"] is not None,
         },
         name=label_technique(row["technique"]),
         hovertemplate=(
             f"{escape_markup(label_technique(row['technique']))}: "
             f"{text_spread(row['gain_mean'], row['gain_sd'])} points"
+            f"<br>95 % interval {text_interval(row['gain_low'], row['gain_high'])}"
             f"<br>{text_percent(row['accuracy_before_mean'])} → {text_percent(row['accuracy_after_mean'])}"
             "<extra></extra>"
         ),
@@ -273,6 +274,7 @@ def _worth_bars(
         },
         customdata=hovers,
         hovertemplate="%{customdata}<extra></extra>",
+        meta={"scenarios": [row["scenario"] for row in rows]},
     )
 
 

@@ -1,5 +1,6 @@
 """Pages that need nothing from elsewhere: templates, scripts and figures put into one file."""
 
+import json
 from functools import cache
 from html import unescape
 from importlib.resources import files
@@ -9,9 +10,12 @@ from typing import Any
 import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs
 
 from limbeck.core.files import write_text
+from limbeck.report.table_files import render_csv
+from limbeck.report.tables import Table
 
 
 def render(template: str, **values: Any) -> str:
@@ -19,17 +23,26 @@ def render(template: str, **values: Any) -> str:
     shared = {
         "colours": read_asset("colours.css"),
         "style": read_asset("report.css"),
+        "theme": read_asset("theme.js"),
         "script": read_asset("plots.js"),
         "plotly": read_plotly(),
     }
     return _environment().get_template(template).render(**shared, **values)
 
 
-def embed_figure(figure: go.Figure) -> Markup:
-    """A figure as JSON that can stand inside a script element: no text of it can close that element."""
-    text = figure.to_json()
+def embed_figure(figure: go.Figure, *, shows_legend: bool = True) -> Markup:
+    """A figure as JSON for a script element, without its legend unless that is to be shown."""
+    content = figure.to_plotly_json()
+    if not shows_legend:
+        content["layout"]["showlegend"] = False
+    text = to_json_plotly(content)
     assert text is not None
-    return Markup(text.replace("<", "\\u003c"))
+    return _within_script(text)
+
+
+def embed_csv(table: Table) -> Markup:
+    """A table's CSV as a JSON string for a script element."""
+    return _within_script(json.dumps(render_csv(table), ensure_ascii=False))
 
 
 def read_asset(name: str) -> Markup:
@@ -58,10 +71,17 @@ def write_figure_html(figure: go.Figure, path: Path) -> None:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("limbeck.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["csv"] = embed_csv
+    return environment
+
+
+def _within_script(text: str) -> Markup:
+    """JSON that can stand inside a script element: no text of it can close that element."""
+    return Markup(text.replace("<", "\\u003c"))

@@ -328,6 +328,7 @@ def tabulate_federation(run: FederationRun) -> Table:
     rows = list(run.rounds.iter_rows(named=True))
     best = frozenset({(run.best_round, 1 + measures.index("Validation"))}) if has_model else frozenset()
     return Table(
+        name="rounds",
         caption="Every round; the start stands for round 0. Bytes are of this round, time is of all so far."
         + (" The validation accuracy that decides which model is kept is emphasised." if has_model else ""),
         columns=(

@@ -54,23 +54,6 @@ class Saving:
     is_bound: bool
 
 
-def write_headline(study: Study) -> list[str]:
-    """The findings of a study, one sentence or two each, most important first."""
-    return [
-        sentence
-        for sentence in (
-            describe_gains(study),
-            describe_best(study),
-            describe_baseline(study),
-            describe_worth(study),
-            describe_forgetting(study),
-            *describe_starts(study),
-            *describe_strategies(study),
-        )
-        if sentence
-    ]
-
-
 def write_tiles(study: Study) -> list[Tile]:
     """Up to four numbers that sum the study up."""
     means = _mean_by_technique(study, "gain_mean")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from limbeck.report.headline import write_headline
+from limbeck.report.answers import write_headline
 from limbeck.report.inputs import read_study
 from limbeck.report.tables import (
     Table,

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from limbeck.core.files import write_text
+from limbeck.report.answers import note_scenarios, write_answers
 from limbeck.report.cases import list_cases
+from limbeck.report.costs import tabulate_federation_costs, tabulate_transfer_costs
 from limbeck.report.embed import render
-from limbeck.report.headline import write_headline, write_tiles
+from limbeck.report.evidence import tabulate_effects, tabulate_headline
+from limbeck.report.headline import write_tiles
 from limbeck.report.inputs import Study, list_strategies, read_study
 from limbeck.report.pictures import (
     key_classes,
@@ -18,7 +21,10 @@ from limbeck.report.pictures import (
     list_views,
     picture_class_changes,
     picture_curves,
+    picture_effects,
+    picture_flips,
     picture_partitions,
+    picture_skew,
     picture_surfaces,
     picture_techniques,
     picture_worth,
@@ -43,6 +49,7 @@ REPORT_FILE = "report.html"
 class Trace:
     """The tables of all runs of one scenario."""
 
+    scenario: str
     label: str
     num_rows: int
     tables: tuple[Table, ...]
@@ -77,19 +84,25 @@ def describe_page(study: Study) -> dict[str, Any]:
         "facts": describe_facts(study.about),
         "scenarios": describe_scenarios(study.about),
         "spec": json.dumps(study.about["spec"], indent=2, ensure_ascii=False),
-        "sentences": write_headline(study),
+        "answers": write_answers(study),
+        "notes": note_scenarios(study),
         "tiles": write_tiles(study),
         "num_seeds": len({entry["seed"] for entry in study.about["scenarios"]}),
         "partitions": picture_partitions(study),
         "class_keys": key_classes(study.about["data"]["class_names"]),
+        "effects": tabulate_effects(study) if has_results else None,
+        "effects_picture": picture_effects(study) if has_results else None,
         "techniques": tabulate_techniques(study) if has_results else None,
         "technique_pictures": picture_techniques(study, cases),
         "details": tabulate_details(study) if has_results else None,
         "worth": worth if worth.rows else None,
         "worth_picture": picture_worth(study) if worth.rows else None,
+        "skew_picture": picture_skew(study) if worth.rows else None,
+        "headline": tabulate_headline(study) if worth.rows else None,
         "surfaces": picture_surfaces(study, cases),
         "forgetting": tabulate_forgetting(study) if has_results else None,
         "class_pictures": picture_class_changes(study, cases),
+        "flip_pictures": picture_flips(study, cases),
         "curves": picture_curves(study),
         "start_keys": key_starts(study.federation),
         "starts": [
@@ -105,6 +118,9 @@ def describe_page(study: Study) -> dict[str, Any]:
         "goals": [tabulate_rounds(study, target) for target in study.about["targets"]]
         if has_federation
         else [],
+        "transfer_costs": tabulate_transfer_costs(study) if has_results else None,
+        "federation_costs": tabulate_federation_costs(study) if has_federation else None,
+        "left_out": describe_left_out(study.about.get("left_out")),
         "traces": trace_runs(study),
     }
 
@@ -121,6 +137,7 @@ def describe_facts(about: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"{data['num_train']:,} train, {data['num_validation']:,} validation, {data['num_test']:,} test"
             + (f", {data['num_proxy']:,} proxy" if data.get("num_proxy") else ""),
         ),
+        ("Seeds", ", ".join(str(seed) for seed in sorted({entry["seed"] for entry in about["scenarios"]}))),
         ("Data fingerprint", str(data["fingerprint"])),
         ("Study hash", str(about["spec_hash"])),
         (
@@ -140,6 +157,20 @@ def describe_facts(about: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Commit", str(about["commit"] or "not known")),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def describe_left_out(left_out: Any) -> list[str]:
+    """What a budget left out of the study, in lines for a reader; empty where nothing was.
+
+    Args:
+        left_out: The value of ``left_out`` in ``study.json``: a text, a list of them, or a mapping from
+            names to what of each was left out.
+    """
+    if not left_out:
+        return []
+    if isinstance(left_out, Mapping):
+        return [f"{name}: {_text_left_out(value)}" for name, value in left_out.items() if value]
+    return list(map(_text_left_out, left_out)) if isinstance(left_out, list) else [str(left_out)]
 
 
 def describe_scenarios(about: Mapping[str, Any]) -> Table:
@@ -164,11 +195,13 @@ def describe_scenarios(about: Mapping[str, Any]) -> Table:
         for key, entry in entries.items()
     ]
     return Table(
+        name="partitions",
         caption="How each scenario and seed divided the training samples between the clients.",
         columns=("Scenario", "Part", "Seed", "Clients", "Samples per client", "Mean divergence", "Hash"),
         rows=tuple(rows),
         num_labels=2,
         is_grouped=True,
+        scenarios=tuple(key[0] for key in entries),
     )
 
 
@@ -191,12 +224,19 @@ def trace_runs(study: Study) -> list[Trace]:
         tables = tuple(table for table in candidates if table.rows)
         traces.append(
             Trace(
+                scenario=scenario,
                 label=study.label_scenario(scenario),
                 num_rows=sum(len(table.rows) for table in tables),
                 tables=tables,
             )
         )
     return traces
+
+
+def _text_left_out(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {inner}" for name, inner in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _text_range(sizes: Sequence[int]) -> str:

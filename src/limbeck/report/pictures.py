@@ -14,28 +14,52 @@ from limbeck.report.compute import (
     CASE,
     average_by_seed,
     class_changes,
+    forgetting_table,
     grid_surface,
     student_rows,
     technique_table,
     tuning_worth,
 )
+from limbeck.report.draw_evidence import draw_effects, draw_flips, draw_worth_by_skew
 from limbeck.report.embed import embed_figure
 from limbeck.report.inputs import Study
 from limbeck.report.palette import START_MARKS, pick_class_colours, pick_mark, pick_marks_in_order
-from limbeck.report.rounds import SCRATCH, federated_curves
-from limbeck.report.wording import label_start
+from limbeck.report.rounds import SCRATCH, STRATEGY, federated_curves
+from limbeck.report.skew import describe_skew, worth_by_skew
+from limbeck.report.statistics import effect_table
+from limbeck.report.wording import label_start, label_technique, text_percent, text_points
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A figure in its place on the page: its element's id, kind, heading, height and JSON."""
+    """A figure in its place on the page.
+
+    Attributes:
+        id: Its element's id.
+        kind: What it shows, in one word.
+        heading: What stands above it.
+        note: What stands beside the heading.
+        alt: The same in words, for who cannot see it.
+        scenario: The scenario it belongs to, by which the page shows and hides it; empty for none.
+        height: In pixels.
+        figure: What is drawn.
+        keeps_legend: Whether the figure has a legend of its own; otherwise the page has one for all.
+    """
 
     id: str
     kind: str
     heading: str
     note: str
+    alt: str
+    scenario: str
     height: int
-    json: Markup
+    figure: go.Figure
+    keeps_legend: bool
+
+    @property
+    def json(self) -> Markup:
+        """The figure as JSON for a script element."""
+        return embed_figure(self.figure, shows_legend=self.keeps_legend)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +94,10 @@ def picture_partitions(study: Study) -> list[Picture]:
             name=f"partition-{number}",
             kind="partition",
             heading=entry["label"],
-            note=f"{entry['num_clients']} clients, seed {entry['seed']}",
+            note=f"{entry['part']} part, {entry['num_clients']} clients, seed {entry['seed']}",
+            alt=f"Samples of each class by client in {entry['label']}: mean divergence "
+            f"{entry['partition']['mean_divergence']:.3f}.",
+            scenario=entry["scenario"],
         )
         for number, entry in enumerate(first.values())
     ]
@@ -82,14 +109,16 @@ def picture_techniques(study: Study, cases: Sequence[Case]) -> list[Picture]:
     limits = _gain_limits(by_seed, table)
     return [
         place_figure(
-            draw.draw_techniques(pick_case(by_seed, case), pick_case(table, case), limits=limits),
+            draw.draw_techniques(pick_case(by_seed, case), rows, limits=limits),
             name=f"techniques-{number}",
             kind="techniques",
             heading=case.label,
-            note=_teacher_note(pick_case(table, case)),
+            note=_teacher_note(rows),
+            alt=f"Gain in points by technique in {case.label}: {_list_by_technique(rows, 'gain_mean')}.",
+            scenario=case.scenario,
         )
         for number, case in enumerate(cases)
-        if pick_case(table, case).height
+        if (rows := pick_case(table, case)).height
     ]
 
 
@@ -98,7 +127,60 @@ def picture_worth(study: Study) -> Picture:
     worth, names = tuning_worth(study.results), name_cases(list_cases(study))
     labels = [names[key] for key in worth.select(*CASE).iter_rows()]
     figure = draw.draw_tuning_worth(worth, labels)
-    return place_figure(figure, name="worth", kind="worth", heading="", note="", keeps_legend=True)
+    alt = "What tuning was worth in each scenario, with intervals; the table below has the numbers."
+    return place_figure(figure, name="worth", kind="worth", heading="", alt=alt, keeps_legend=True)
+
+
+def picture_skew(study: Study) -> Picture | None:
+    """What tuning was worth over the divergence between the clients; None where no split is described."""
+    worth, names = worth_by_skew(study), name_cases(list_cases(study))
+    if not worth.height:
+        return None
+    labels = [names[key] for key in worth.select(*CASE).iter_rows()]
+    return place_figure(
+        draw_worth_by_skew(worth, labels),
+        name="skew",
+        kind="skew",
+        heading="Worth of tuning over skew",
+        alt=f"What tuning was worth over the divergence between clients. {describe_skew(study)}".strip(),
+        keeps_legend=True,
+    )
+
+
+def picture_effects(study: Study) -> Picture | None:
+    """Every technique's effect against finetuning; None where that was not run."""
+    effects = effect_table(study.results)
+    if not effects.height:
+        return None
+    return place_figure(
+        draw_effects(effects),
+        name="effects",
+        kind="effects",
+        heading="Against finetuning, on the same pairs of models",
+        note="all scenarios; the line at zero is finetuning, whiskers are 95 % intervals",
+        alt=f"Gain minus that of finetuning, in points: {_list_by_technique(effects, 'effect')}.",
+    )
+
+
+def picture_flips(study: Study, cases: Sequence[Case]) -> list[Picture]:
+    """Who became right and who wrong in each case, all on the same axis."""
+    table = forgetting_table(study.results)
+    shares = [*table["positive_share_mean"].to_list(), *table["negative_share_mean"].to_list()]
+    limit = 105 * max([*shares, 0.01])
+    return [
+        place_figure(
+            draw_flips(rows, limit=limit),
+            name=f"flips-{number}",
+            kind="flips",
+            heading=case.label,
+            alt=f"Newly right samples by technique in {case.label}, in points: "
+            f"{_list_by_technique(rows, 'positive_share_mean')}; newly wrong: "
+            f"{_list_by_technique(rows, 'negative_share_mean')}.",
+            scenario=case.scenario,
+        )
+        for number, case in enumerate(cases)
+        if (rows := pick_case(table, case)).height
+    ]
 
 
 def picture_surfaces(study: Study, cases: Sequence[Case]) -> list[Picture]:
@@ -111,6 +193,8 @@ def picture_surfaces(study: Study, cases: Sequence[Case]) -> list[Picture]:
             kind="surface",
             heading=case.label,
             note=_best_note(rows),
+            alt=f"Gain over temperature and weight in {case.label}: {_describe_surface(rows)}.",
+            scenario=case.scenario,
         )
         for number, case in enumerate(cases)
         if (rows := pick_case(surface, case)).height
@@ -127,7 +211,9 @@ def picture_class_changes(study: Study, cases: Sequence[Case]) -> list[Picture]:
             name=f"classes-{number}",
             kind="classes",
             heading=case.label,
-            note="",
+            alt=f"Change of each class's accuracy by technique in {case.label}: "
+            f"{_describe_changes(rows, names)}.",
+            scenario=case.scenario,
         )
         for number, case in enumerate(cases)
         if (rows := pick_case(changes, case)).height
@@ -145,7 +231,7 @@ def picture_curves(study: Study) -> list[Picture]:
     return [
         place_figure(
             draw.draw_federated(
-                curves.filter((pl.col("scenario") == scenario) & (pl.col("arch") == arch)),
+                rows,
                 targets=study.about["targets"],
                 limits=limits,
                 strategies=name_strategies(study),
@@ -153,9 +239,12 @@ def picture_curves(study: Study) -> list[Picture]:
             name=f"federated-{number}",
             kind="federated",
             heading=study.label_scenario(scenario) + (f", {arch}" if has_archs else ""),
-            note="",
+            alt=f"Test accuracy by round in {study.label_scenario(scenario)}; at the end: "
+            f"{_describe_ends(study, rows)}.",
+            scenario=scenario,
         )
         for number, (scenario, arch) in enumerate(pairs)
+        for rows in [curves.filter((pl.col("scenario") == scenario) & (pl.col("arch") == arch))]
     ]
 
 
@@ -203,13 +292,28 @@ def key_classes(class_names: Sequence[str]) -> list[Key]:
 
 
 def place_figure(
-    figure: go.Figure, *, name: str, kind: str, heading: str, note: str = "", keeps_legend: bool = False
+    figure: go.Figure,
+    *,
+    name: str,
+    kind: str,
+    heading: str,
+    note: str = "",
+    alt: str = "",
+    scenario: str = "",
+    keeps_legend: bool = False,
 ) -> Picture:
-    """A figure as it stands on a page; unless it keeps its legend, the page has one for all figures."""
-    height = int(figure.layout.height)
-    if not keeps_legend:
-        figure.update_layout(showlegend=False)
-    return Picture(id=name, kind=kind, heading=heading, note=note, height=height, json=embed_figure(figure))
+    """A figure as it stands on a page; see `Picture`."""
+    return Picture(
+        id=name,
+        kind=kind,
+        heading=heading,
+        note=note,
+        alt=alt or ". ".join(filter(None, (heading, note))),
+        scenario=scenario,
+        height=int(figure.layout.height),
+        figure=figure,
+        keeps_legend=keeps_legend,
+    )
 
 
 def _find_roles(results: pl.DataFrame, entry: Mapping[str, Any]) -> dict[int, str]:
@@ -231,13 +335,8 @@ def _find_roles(results: pl.DataFrame, entry: Mapping[str, Any]) -> dict[int, st
 def _gain_limits(by_seed: pl.DataFrame, table: pl.DataFrame) -> tuple[float, float] | None:
     if not by_seed.height:
         return None
-    spread = table["gain_sd"].fill_null(0.0)
-    values = [
-        0.0,
-        *by_seed["gain"].to_list(),
-        *(table["gain_mean"] - spread).to_list(),
-        *(table["gain_mean"] + spread).to_list(),
-    ]
+    ends = [table[name].drop_nulls().to_list() for name in ("gain_low", "gain_high")]
+    values = [0.0, *by_seed["gain"].to_list(), *table["gain_mean"].to_list(), *ends[0], *ends[1]]
     low, high = 100 * min(values), 100 * max(values)
     margin = 0.06 * max(high - low, 1.0)
     return low - margin, high + margin
@@ -265,6 +364,40 @@ def _teacher_note(table: pl.DataFrame) -> str:
     return f"student {100 * before:.1f} %, teacher {100 * teacher:.1f} % before"
 
 
+def _list_by_technique(table: pl.DataFrame, column: str) -> str:
+    return ", ".join(
+        f"{label_technique(technique)} {text_points(value)}"
+        for technique, value in table.select("technique", column).iter_rows()
+    )
+
+
+def _describe_surface(surface: pl.DataFrame) -> str:
+    settings = (("best", pl.col("is_best")), ("vanilla", pl.col("is_vanilla")))
+    rows = [(name, row) for name, holds in settings for row in surface.filter(holds).iter_rows(named=True)]
+    return ", ".join(
+        f"{name} T = {row['temperature']:g}, w = {row['weight']:g} with {text_points(row['gain'])} points"
+        for name, row in rows
+    )
+
+
+def _describe_changes(changes: pl.DataFrame, class_names: Sequence[str]) -> str:
+    ordered = changes.sort("change", maintain_order=True)
+    return ", ".join(
+        f"{name} {text_points(row['change'])} points for {class_names[row['class_index']]} "
+        f"with {label_technique(row['technique'])}"
+        for name, row in (("lowest", ordered.row(0, named=True)), ("highest", ordered.row(-1, named=True)))
+    )
+
+
+def _describe_ends(study: Study, curves: pl.DataFrame) -> str:
+    """The last accuracy from each start by the study's first strategy, which the page shows first."""
+    first = study.strategies[0]
+    rows = curves.filter(pl.col(STRATEGY) == first).sort("round", maintain_order=True)
+    ends = rows.group_by("start", maintain_order=True).last().select("start", "accuracy_mean").iter_rows()
+    named = f" by {study.label_strategy(first)}" if len(study.strategies) > 1 else ""
+    return ", ".join(f"{label_start(start)} {text_percent(accuracy)}" for start, accuracy in ends) + named
+
+
 def _best_note(surface: pl.DataFrame) -> str:
     best = surface.row(by_predicate=pl.col("is_best"), named=True)
-    return f"best T = {best['temperature']:g}, w = {best['weight']:g}"
+    return f"solid frame: best, T = {best['temperature']:g}, w = {best['weight']:g}; dotted: vanilla"

@@ -1,5 +1,6 @@
 """The tables of a report as text, ready for HTML and for Markdown."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -25,6 +26,7 @@ from limbeck.report.rounds import (
     summarise_rounds,
     total_savings,
 )
+from limbeck.report.skew import measure_skew
 from limbeck.report.wording import (
     ABSENT,
     TECHNIQUE_LABELS,
@@ -33,6 +35,7 @@ from limbeck.report.wording import (
     order_known,
     text_bytes,
     text_interval,
+    text_number,
     text_percent,
     text_plain,
     text_rounds,
@@ -47,20 +50,30 @@ class Table:
     """A table of texts.
 
     Attributes:
+        name: What its file is called, without an ending; unique on its page.
         caption: What it shows, in one sentence.
         columns: The column headings.
         rows: One tuple of texts per row, as long as `columns`.
         num_labels: How many leading columns are words rather than numbers; the first heads its row.
         strong: Cells (row, column) to emphasise.
         is_grouped: Whether rows with the same first text stand together under it.
+        scenarios: The scenario of each row, by which a page shows and hides them; empty where rows belong
+            to none.
     """
 
+    name: str = "table"
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     num_labels: int = 1
     strong: frozenset[tuple[int, int]] = frozenset()
     is_grouped: bool = False
+    scenarios: tuple[str, ...] = ()
+
+    @property
+    def file_name(self) -> str:
+        """The name with letters, digits, dots and dashes alone."""
+        return re.sub(r"[^A-Za-z0-9.]+", "-", self.name).strip("-")
 
     @property
     def groups(self) -> list[tuple[str, list[tuple[int, tuple[str, ...]]]]]:
@@ -75,6 +88,7 @@ def tabulate_techniques(study: Study) -> Table:
     return _by_technique(
         study,
         table.with_columns(pl.col("gain_mean").alias("_merit")),
+        name="techniques",
         texts_fn=lambda row: text_spread(row["gain_mean"], row["gain_sd"]),
         caption="Gain in test accuracy by scenario and technique, in percentage points "
         f"({_note_spread(study)}; the highest of a row is emphasised).",
@@ -88,6 +102,7 @@ def tabulate_forgetting(study: Study) -> Table:
     return _by_technique(
         study,
         table.with_columns((-pl.col("forgetting_mean")).alias("_merit")),
+        name="forgetting",
         texts_fn=lambda row: _unsigned_spread(row, "forgetting"),
         caption="Accuracy lost on the classes the student knew, in percentage points "
         f"({_note_spread(study)}; the lowest of a row is emphasised).",
@@ -103,6 +118,7 @@ def tabulate_details(study: Study) -> Table:
     table = technique_table(study.results)
     keys = ["scenario", "transfer_set", "student_arch", "teacher_arch", "technique"]
     names = name_cases(list_cases(study))
+    table = table.join(forgetting, on=keys, how="left", maintain_order="left")
     rows = [
         (
             names[case_key(row)],
@@ -112,14 +128,16 @@ def tabulate_details(study: Study) -> Table:
             text_percent(row["accuracy_before_mean"]),
             text_percent(row["accuracy_after_mean"]),
             _spread_of(row, "gain"),
+            text_interval(row["gain_low"], row["gain_high"]),
             _unsigned_spread(row, "forgetting"),
             _unsigned_spread(row, "positive_share"),
             _unsigned_spread(row, "negative_share"),
             text_seconds(row["seconds_mean"]),
         )
-        for row in table.join(forgetting, on=keys, how="left", maintain_order="left").iter_rows(named=True)
+        for row in table.iter_rows(named=True)
     ]
     return Table(
+        name="details",
         caption="Accuracy, gain, forgetting and flips of every scenario and technique "
         "(gain, forgetting and flips in percentage points; flips as a share of the test samples).",
         columns=(
@@ -130,6 +148,7 @@ def tabulate_details(study: Study) -> Table:
             "Before",
             "After",
             "Gain",
+            "95 % interval",
             "Forgetting",
             "Newly right",
             "Newly wrong",
@@ -138,6 +157,7 @@ def tabulate_details(study: Study) -> Table:
         rows=tuple(rows),
         num_labels=2,
         is_grouped=True,
+        scenarios=tuple(table["scenario"]),
     )
 
 
@@ -145,12 +165,13 @@ def tabulate_worth(study: Study) -> Table:
     """What tuning was worth by case, against the best untuned technique and against finetune."""
     worth = tuning_worth(study.results)
     names = name_cases(list_cases(study))
-    settings = _chosen_settings(study.results)
+    settings, divergence = _chosen_settings(study.results), measure_skew(study)
     rows = [
         (
             names[case_key(row)],
             enumerate_words([label_technique(name) for name in row["untuned_techniques"]]),
             settings[case_key(row)],
+            text_number(divergence.get(row["scenario"]), 3),
             text_spread(row["tuned_gain"], None),
             text_spread(row["untuned_gain"], None),
             text_spread(row["worth_mean"], row["worth_sd"]),
@@ -162,6 +183,7 @@ def tabulate_worth(study: Study) -> Table:
         for row in worth.iter_rows(named=True)
     ]
     return Table(
+        name="worth",
         caption="Gain of tuned KD minus the gain of the best untuned technique, which validation accuracy "
         f"chose, and minus finetune, in percentage points ({_note_spread(study)}; intervals need several "
         "seeds).",
@@ -169,6 +191,7 @@ def tabulate_worth(study: Study) -> Table:
             "Scenario",
             "Best untuned",
             "Chosen T, w",
+            "Divergence",
             "Tuned KD",
             "Untuned",
             "Worth",
@@ -179,6 +202,7 @@ def tabulate_worth(study: Study) -> Table:
         ),
         rows=tuple(rows),
         num_labels=3,
+        scenarios=tuple(worth["scenario"]),
     )
 
 
@@ -203,6 +227,7 @@ def tabulate_rounds(study: Study, target: float) -> Table:
         for row in table.iter_rows(named=True)
     ]
     return Table(
+        name=f"rounds-to-{100 * target:g}",
         caption=f"Until the global model reaches {text_percent(target, 0)} test accuracy: rounds, bytes and "
         f"time by scenario{', strategy' if has_strategies else ''} and start (means over seeds; the best "
         "naive start is marked *).",
@@ -222,6 +247,7 @@ def tabulate_rounds(study: Study, target: float) -> Table:
         rows=tuple(_mark_naive(rows, table)),
         num_labels=2,
         is_grouped=True,
+        scenarios=tuple(table["scenario"]),
     )
 
 
@@ -241,6 +267,7 @@ def tabulate_savings(study: Study) -> Table:
     ]
     against = ("scratch", "best naive start", first)
     return Table(
+        name="savings",
         caption="Rounds to the targets saved in all: in percent of the rounds of what is compared with, ± "
         "the standard deviation over seeds; and in how many of the scenarios and targets fewer were needed. "
         "Starts are compared within a strategy, strategies from the same start. ≈ marks a number in which "
@@ -266,6 +293,7 @@ def _by_technique(
     study: Study,
     table: pl.DataFrame,
     *,
+    name: str,
     texts_fn: Callable[[dict], str],
     caption: str,
     facts: dict[str, str],
@@ -273,22 +301,24 @@ def _by_technique(
     techniques = order_known(table["technique"].to_list(), tuple(TECHNIQUE_LABELS))
     names = name_cases(list_cases(study))
     cells = {(case_key(row), row["technique"]): row for row in table.iter_rows(named=True)}
+    keys = _keys_in_order(table, names)
     rows, strong = [], set()
-    for key in _keys_in_order(table, names):
-        found = {name: cells[key, name] for name in techniques if (key, name) in cells}
+    for key in keys:
+        found = {technique: cells[key, technique] for technique in techniques if (key, technique) in cells}
         rated = {name: row["_merit"] for name, row in found.items() if row["_merit"] is not None}
         if rated:
-            strong.add(
-                (len(rows), 1 + len(facts) + techniques.index(max(rated, key=lambda name: rated[name])))
-            )
+            best = max(rated, key=lambda technique: rated[technique])
+            strong.add((len(rows), 1 + len(facts) + techniques.index(best)))
         first = next(iter(found.values()))
-        texts = (texts_fn(found[name]) if name in found else ABSENT for name in techniques)
+        texts = (texts_fn(found[technique]) if technique in found else ABSENT for technique in techniques)
         rows.append((names[key], *(text_percent(first[column]) for column in facts.values()), *texts))
     return Table(
+        name=name,
         caption=caption,
-        columns=("Scenario", *facts, *(_capital(label_technique(name)) for name in techniques)),
+        columns=("Scenario", *facts, *(_capital(label_technique(technique)) for technique in techniques)),
         rows=tuple(rows),
         strong=frozenset(strong),
+        scenarios=tuple(key[0] for key in keys),
     )
 
 

@@ -38,6 +38,7 @@ def trace_transfers(study: Study, scenario: str) -> Table:
         for row in study.results.filter(pl.col("scenario") == scenario).iter_rows(named=True)
     ]
     return Table(
+        name=f"transfers-{scenario}",
         caption="Every transfer with its run id.",
         columns=(
             "Run",
@@ -76,6 +77,7 @@ def trace_grid(study: Study, scenario: str) -> Table:
         for row in study.grid.filter(pl.col("scenario") == scenario).iter_rows(named=True)
     ]
     return Table(
+        name=f"grid-{scenario}",
         caption="Every setting of the grid with its run id.",
         columns=("Run", "Transfer set", "Clients", "Seed", "T", "w", "Validation", "Test", "Gain"),
         rows=tuple(rows),
@@ -114,6 +116,7 @@ def trace_federation(study: Study, scenario: str) -> Table:
         for row in ends.iter_rows(named=True)
     ]
     return Table(
+        name=f"federations-{scenario}",
         caption="Every federated run with its run id.",
         columns=(
             "Run",

@@ -155,6 +155,7 @@ def tabulate_attempts(record: "TransferRecord") -> Table:
     """The technique and finetune side by side."""
     attempts = [attempt for attempt in (record.attempt, record.baseline) if attempt is not None]
     return Table(
+        name="techniques",
         caption=f"The same student on the same {record.num_measured:,} {record.measured_on} samples; "
         "gain and forgetting in percentage points.",
         columns=(
@@ -175,6 +176,7 @@ def tabulate_attempts(record: "TransferRecord") -> Table:
 def tabulate_teachers(record: "TransferRecord") -> Table:
     """How each teacher does on the samples the student is measured on."""
     return Table(
+        name="teachers",
         caption="The teachers on the same samples, in the student's classes.",
         columns=("Teacher", "Accuracy", "Mean confidence", "Calibration error"),
         rows=tuple(
@@ -201,6 +203,7 @@ def tabulate_changes(record: "TransferRecord") -> Table:
     )
     label = label_technique(record.attempt.technique)
     return Table(
+        name="classes",
         caption="Class by class; change and forgetting in percentage points.",
         columns=(
             "Class",

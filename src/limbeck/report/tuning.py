@@ -97,6 +97,7 @@ def tabulate_tuned(tuned: "Tuned") -> Table:
     if record.baseline is not None:
         rows.append(_row_of_attempt(label_technique(record.baseline.technique), record.baseline))
     return Table(
+        name="techniques",
         caption=f"The same student on the same {record.num_measured:,} {record.measured_on} samples; "
         "gain and forgetting in percentage points.",
         columns=("Technique", "Before", *OUTCOME_COLUMNS),
@@ -137,6 +138,7 @@ def tabulate_settings(tuned: "Tuned") -> Table:
     """Per setting that was searched: the best value, the default, what was tried, and how much it matters."""
     names = list_searched(tuned.trials)
     return Table(
+        name="settings",
         caption="Importance is a setting's share of the variance of the validation accuracy.",
         columns=("Setting", "Tried", "Best", "Default", "Importance"),
         rows=tuple(
@@ -158,6 +160,7 @@ def tabulate_trials(tuned: "Tuned") -> Table:
     names = list(tuned.default.settings)
     ranked = rank_trials(tuned.trials)
     return Table(
+        name="trials",
         caption="Every trial, the best on the validation samples first. All other accuracies are on "
         f"{tuned.record.measured_on} samples and decided nothing.",
         columns=("Trial", *names, "Epochs", "Validation", *OUTCOME_COLUMNS),
@@ -179,6 +182,7 @@ def tabulate_leaders(trials: "Sequence[Tried]", *, limit: int) -> Table:
     """The best trials so far with their settings, validation accuracy and time, at most `limit`."""
     names = list(trials[0].settings) if trials else []
     return Table(
+        name="leaders",
         caption="The best so far on the validation samples.",
         columns=("Trial", *names, "Validation", "Time"),
         rows=tuple(

@@ -98,6 +98,11 @@ def text_percent(fraction: float | None, decimals: int = 1) -> str:
     return f"{100 * fraction:.{decimals}f}\N{NARROW NO-BREAK SPACE}%"
 
 
+def text_number(value: float | None, decimals: int) -> str:
+    """A number without a sign of its own, such as a divergence."""
+    return ABSENT if value is None or not math.isfinite(value) else f"{value:.{decimals}f}"
+
+
 def text_plain(value: float | None) -> str:
     """A setting such as a temperature or weight, without needless zeros."""
     return f"{value:g}" if value is not None and math.isfinite(value) else ABSENT

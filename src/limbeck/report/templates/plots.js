@@ -13,41 +13,8 @@
   };
   let axis = "rounds";
   let view = null;
+  let scenario = "";
   let folded = [];
-
-  function colours() {
-    const style = getComputedStyle(root);
-    const read = (name) => style.getPropertyValue(name).trim();
-    return { text: read("--text"), muted: read("--muted"), grid: read("--grid"), card: read("--card"), line: read("--line") };
-  }
-
-  function cellTextSize(trace, width) {
-    const cell = (width - 110) / Math.max(1, trace.z[0].length);
-    return cell < 24 ? 9 : cell < 32 ? 10 : 11;
-  }
-
-  function themed(figure, width) {
-    const ink = colours();
-    const layout = figure.layout;
-    layout.font = Object.assign({}, layout.font, { color: ink.muted });
-    layout.hoverlabel = Object.assign({}, layout.hoverlabel, { bgcolor: ink.card, bordercolor: ink.line });
-    layout.hoverlabel.font = Object.assign({}, layout.hoverlabel.font, { color: ink.text });
-    if (layout.title) layout.title.font = Object.assign({}, layout.title.font, { color: ink.text });
-    ["xaxis", "yaxis"].forEach(function (name) {
-      layout[name] = Object.assign({}, layout[name], { gridcolor: ink.grid, zerolinecolor: ink.muted });
-      layout[name].tickfont = { color: name === "yaxis" ? ink.text : ink.muted };
-    });
-    (layout.annotations || []).forEach(function (note) {
-      note.font = Object.assign({}, note.font, { color: ink.text });
-      note.bgcolor = ink.card;
-    });
-    (layout.shapes || []).forEach(function (shape) { if (shape.type === "rect") shape.line.color = ink.text; });
-    figure.data.forEach(function (trace) {
-      if (trace.type === "heatmap") trace.textfont = { color: ink.text, size: cellTextSize(trace, width) };
-      if (trace.type === "bar" && trace.error_x) trace.error_x.color = ink.text;
-    });
-    return figure;
-  }
 
   function viewed(trace) {
     const look = trace.meta.looks[view.kind === "strategy" ? "start" : "strategy"];
@@ -64,18 +31,23 @@
         figure.layout.xaxis.title = Object.assign({}, figure.layout.xaxis.title, { text: axisTitles[axis] });
         figure.layout.dragmode = fine.matches ? "zoom" : false;
       }
+      if (trace.meta && trace.meta.scenarios) {
+        const opacity = trace.meta.scenarios.map((name) => (!scenario || name === scenario ? 1 : 0.15));
+        trace.marker = Object.assign({}, trace.marker, { opacity: opacity });
+      }
     });
     return figure;
   }
 
   function draw(place) {
     const source = document.getElementById(place.dataset.figure);
-    const figure = switched(themed(JSON.parse(source.textContent), place.clientWidth));
+    const figure = switched(limbeckTheme.apply(JSON.parse(source.textContent), place.clientWidth));
     place.dataset.drawn = "yes";
     return Plotly.react(place, figure.data, figure.layout, config);
   }
 
   const places = Array.from(document.querySelectorAll("[data-figure]"));
+  const shown = () => places.filter((place) => place.offsetParent !== null);
   const redraw = () => places.filter((place) => place.dataset.drawn).forEach(draw);
 
   if ("IntersectionObserver" in window) {
@@ -114,18 +86,53 @@
     chooseView();
   }
 
+  const picker = document.getElementById("scenario");
+  function chooseScenario() {
+    scenario = picker.value;
+    document.querySelectorAll("[data-scenario]").forEach(function (part) {
+      part.hidden = part.classList.contains("chosen")
+        ? part.dataset.scenario !== scenario
+        : scenario !== "" && part.dataset.scenario !== scenario;
+    });
+    document.querySelectorAll(".grid, table").forEach(function (whole) {
+      const parts = Array.from(whole.querySelectorAll("[data-scenario]"));
+      const none = (whole.closest(".table") || whole).nextElementSibling;
+      if (parts.length && none && none.classList.contains("none")) none.hidden = parts.some((part) => !part.hidden);
+    });
+    places.filter((place) => ["worth", "skew"].includes(place.dataset.kind) && place.dataset.drawn).forEach(draw);
+  }
+  if (picker) {
+    picker.closest("form").hidden = false;
+    picker.closest("form").addEventListener("submit", (event) => event.preventDefault());
+    picker.addEventListener("change", chooseScenario);
+    chooseScenario();
+  }
+
+  function download(button) {
+    const text = JSON.parse(button.closest(".sheet").querySelector("script").textContent);
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
+    link.download = button.dataset.file;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  }
+  document.querySelectorAll(".download").forEach(function (button) {
+    button.hidden = false;
+    button.addEventListener("click", () => download(button));
+  });
+
   dark.addEventListener("change", redraw);
   window.addEventListener("beforeprint", function () {
     root.classList.add("printing");
-    folded = Array.from(document.querySelectorAll("#targets details:not([open])"));
+    folded = Array.from(document.querySelectorAll("details:not([open]):not(.runs)"));
     folded.forEach((fold) => { fold.open = true; });
-    places.forEach(draw);
-    places.forEach((place) => Plotly.Plots.resize(place));
+    shown().forEach(draw);
+    shown().forEach((place) => Plotly.Plots.resize(place));
   });
   window.addEventListener("afterprint", function () {
     root.classList.remove("printing");
     folded.forEach((fold) => { fold.open = false; });
     redraw();
-    places.forEach((place) => Plotly.Plots.resize(place));
+    shown().forEach((place) => Plotly.Plots.resize(place));
   });
 })();
