@@ -19,7 +19,7 @@ from tests.study.tiny import TINY, tiny
 
 from limbeck import data, models
 from limbeck.engine import predict
-from limbeck.study import load_spec, parse_spec, run_study
+from limbeck.study import Crew, load_spec, parse_spec, run_study
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +36,7 @@ def spec():
 def finished(spec, tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     events = []
-    outcome = run_study(spec, out=folder, workers=2, device="cpu", progress_fn=events.append)
+    outcome = run_study(spec, out=folder, crew=Crew(workers=2, device="cpu"), progress_fn=events.append)
     return folder, outcome, events
 
 
@@ -58,7 +58,7 @@ def test_every_run_is_done_and_leaves_its_files(finished):
     assert outcome.runs_total == 9 + 57 + 5
     assert {"store.sqlite", "study.json", "spec.yaml", "models", "workers.log"} <= set(os.listdir(folder))
     assert not list(folder.glob("*.tmp"))
-    assert not (folder / "data.safetensors").exists()
+    assert not list(folder.glob("data-*"))
     assert (folder / "workers.log").read_text() == ""
     assert len(list((folder / "models").iterdir())) == 9
     assert [events[0].done, events[-1].done] == [0, outcome.runs_total]
@@ -143,7 +143,7 @@ def test_federation_counts_rounds_bytes_and_the_cost_of_starts(finished):
 def test_a_second_call_skips_everything_and_keeps_the_first_account(finished, spec):
     folder, outcome, _ = finished
     account = (folder / "study.json").read_text()
-    again = run_study(spec, out=folder, workers=2, device="cpu")
+    again = run_study(spec, out=folder, crew=Crew(workers=2, device="cpu"))
     assert (again.runs_done, again.runs_skipped) == (0, outcome.runs_total)
     assert (folder / "study.json").read_text() == account
 
@@ -152,12 +152,12 @@ def test_a_damaged_account_is_written_again(finished, spec, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(finished[0], folder)
     (folder / "study.json").write_text("{damaged")
-    assert run_study(spec, out=folder, workers=1, device="cpu").runs_done == 0
+    assert run_study(spec, out=folder, crew=Crew(workers=1, device="cpu")).runs_done == 0
     assert json.loads((folder / "study.json").read_text())["spec_hash"] == spec.hash
 
 
 def test_one_worker_in_a_fresh_process_gives_the_same_numbers_bit_for_bit(finished, spec, tmp_path):
-    run_study(spec, out=tmp_path, workers=1, device="cpu")
+    run_study(spec, out=tmp_path, crew=Crew(workers=1, device="cpu"))
     assert_same_numbers(finished[0], tmp_path)
 
 
@@ -167,7 +167,7 @@ def test_a_lost_model_is_trained_again_and_nothing_else(finished, spec, tmp_path
     damaged, removed = sorted((folder / "models").iterdir())[:2]
     (damaged / "model.safetensors").write_bytes(b"damaged")
     shutil.rmtree(removed)
-    outcome = run_study(spec, out=folder, workers=1, device="cpu")
+    outcome = run_study(spec, out=folder, crew=Crew(workers=1, device="cpu"))
     assert outcome.runs_done == 2
     assert_same_numbers(finished[0], folder)
 
@@ -213,7 +213,7 @@ def test_kill_9_in_the_middle_loses_nothing_finished_and_ends_with_the_same_numb
     process.communicate(timeout=LIMIT_SECONDS)
     done = count_done(folder)
     assert 15 <= done < 71
-    outcome = run_study(spec, out=folder, workers=2, device="cpu")
+    outcome = run_study(spec, out=folder, crew=Crew(workers=2, device="cpu"))
     assert outcome.runs_skipped >= done
     assert outcome.runs_skipped + outcome.runs_done == 71
     assert_same_numbers(finished[0], folder)
@@ -252,7 +252,7 @@ def test_a_killed_worker_costs_only_its_run_which_is_done_again(finished, spec_p
 def test_a_diverging_run_is_marked_failed_with_its_reason_and_the_rest_goes_on(tmp_path):
     content = tiny(transfer__pretrain__lr=1e30, data__proxy_samples=100)
     outcome = run_study(
-        parse_spec(yaml.safe_dump(content), origin="test"), out=tmp_path, workers=2, device="cpu"
+        parse_spec(yaml.safe_dump(content), origin="test"), out=tmp_path, crew=Crew(workers=2, device="cpu")
     )
     pretrain_errors = [error for error in outcome.errors.values() if "Lower `lr`" in error]
     assert len(pretrain_errors) == 6
@@ -268,6 +268,6 @@ def test_the_account_says_what_was_run(finished, spec):
     assert load_spec(finished[0] / "spec.yaml") == spec
     assert about["data"]["num_test"] == 360
     assert [entry["label"] for entry in about["strategies"]] == ["FedAvg"]
-    assert about["runs"] == {"total": 71, "done": 71, "skipped": 0, "failed": 0}
+    assert about["runs"] == {"total": 71, "done": 71, "skipped": 0, "elsewhere": 0, "failed": 0}
     assert {entry["part"] for entry in about["scenarios"]} == {"transfer", "federated"}
     assert about["versions"]["torch"]

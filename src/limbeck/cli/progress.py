@@ -59,7 +59,7 @@ class ProgressDisplay:
             self._started = time.monotonic()
         self.last = progress
         pace = describe_pace(progress, time.monotonic() - self._started)
-        finished = progress.skipped + progress.done
+        finished = progress.skipped + progress.done + progress.elsewhere
         if self._console.is_terminal:
             self._bar.update(
                 self._task, total=progress.total, completed=finished, pace=pace, label=progress.label

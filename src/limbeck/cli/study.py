@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 DEFAULT_FOLDER = Path("limbeck-studies")
 
 
-def study(
+def study(  # noqa: PLR0913 - the command's options
     spec: Annotated[
         str, typer.Argument(help="A YAML file, or a built-in study: quickstart, fashion-mnist or federation.")
     ] = "quickstart",
+    *,
     out: Annotated[
         Path | None, typer.Option(help=f"Folder of the study. [default: {DEFAULT_FOLDER}/NAME]")
     ] = None,
@@ -26,7 +27,14 @@ def study(
         Path | None, typer.Option(help="Folder with a copy of the data set the spec names.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Worker processes. [default: one per core, one on a GPU]")
+        int | None, typer.Option(help="Workers, of one thread each. [default: one per core, one on a GPU]")
+    ] = None,
+    ray: Annotated[
+        str | None, typer.Option(help="Address of a Ray cluster that does the runs, such as auto.")
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(help="URL of the database that keeps the runs. [default: store.sqlite in the folder]"),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
@@ -39,7 +47,7 @@ def study(
     The same command again does only what is missing.
     """
     from limbeck import report
-    from limbeck.study import load_spec, run_study
+    from limbeck.study import Crew, load_spec, run_study
 
     loaded = load_spec(spec)
     if print_spec:
@@ -53,8 +61,8 @@ def study(
                 loaded,
                 out=folder,
                 data_dir=data_dir,
-                workers=workers,
-                device=device,
+                store=store,
+                crew=Crew(workers=workers, device=device, ray=ray),
                 progress_fn=display.show,
             )
             page = report.build(folder)
@@ -64,7 +72,7 @@ def study(
         print_json(_to_json(outcome, page))
     console.print(
         f"{loaded.name}: {outcome.runs_total} runs, {outcome.runs_done} done now, "
-        f"{outcome.runs_skipped} were done before.",
+        f"{outcome.runs_skipped} were done before{_mention_others(outcome)}.",
         markup=False,
         soft_wrap=True,
     )
@@ -74,21 +82,26 @@ def study(
     return 0
 
 
+def _mention_others(outcome: "StudyOutcome") -> str:
+    return f", {outcome.runs_elsewhere} by another study" if outcome.runs_elsewhere else ""
+
+
 def _to_json(outcome: "StudyOutcome", page: Path) -> dict[str, str | int]:
     return {
         "report": str(page),
         "results": str(outcome.results),
-        "store": str(outcome.store),
+        "store": outcome.store,
         "runs_total": outcome.runs_total,
         "runs_done": outcome.runs_done,
         "runs_skipped": outcome.runs_skipped,
+        "runs_elsewhere": outcome.runs_elsewhere,
         "runs_failed": len(outcome.errors),
     }
 
 
 def _explain_interrupt(display: ProgressDisplay) -> RunError:
     progress = display.last
-    finished = 0 if progress is None else progress.skipped + progress.done
+    finished = 0 if progress is None else progress.skipped + progress.done + progress.elsewhere
     total = "" if progress is None else f" of {progress.total}"
     return RunError(
         f"Interrupted: {finished}{total} runs are finished and kept. Run the same command again to go on."

@@ -1,10 +1,11 @@
 """Studies: a spec becomes a plan of runs, the runs become results, and an interrupted study goes on."""
 
 from limbeck.study.plan import Plan, Run, make_plan
-from limbeck.study.run import Progress, StudyOutcome, run_study
+from limbeck.study.run import Crew, Progress, StudyOutcome, run_study
 from limbeck.study.spec import StudySpec, list_builtin, load_spec, parse_spec
 
 __all__ = [
+    "Crew",
     "Plan",
     "Progress",
     "Run",

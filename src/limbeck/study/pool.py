@@ -1,7 +1,7 @@
-"""Local worker processes that do runs, each after the runs it needs.
+"""Workers that do runs: what every pool of them can, and the pool of local processes.
 
-Workers are separate programs that talk JSON over pipes: nothing is pickled, the caller's own `__main__` is
-not imported again, and a worker that dies takes only the run in its hands with it.
+Local workers are separate programs that talk JSON over pipes: nothing is pickled, the caller's own `__main__`
+is not imported again, and a worker that dies takes only the run in its hands with it.
 """
 
 import contextlib
@@ -12,16 +12,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol, Self
 
 from limbeck.core.errors import RunError
 from limbeck.study.plan import Run
 
 RUN_LIMIT_SECONDS = 3600
-MAX_ATTEMPTS = 2
 MAX_LOST_IN_A_ROW = 4
 POLL_SECONDS = 1.0
 CLOSE_SECONDS = 5
@@ -54,12 +53,43 @@ class Done:
         result: What it gave, None when it failed.
         error: Why it failed, None when it did not.
         is_lost: Whether its worker ended under it, so that it may be tried again.
+        is_elsewhere: Whether another study on the same store did it.
     """
 
     run: Run
     result: dict[str, Any] | None = None
     error: str | None = None
     is_lost: bool = False
+    is_elsewhere: bool = False
+
+
+class Pool(Protocol):
+    """Workers of one thread each. Use as a context manager: leaving it ends them at once."""
+
+    @property
+    def num_workers(self) -> int:
+        """How many runs are done at a time, at most; known once the pool is entered."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+    def count_idle(self) -> int:
+        """How many runs could be given now."""
+        ...
+
+    def give(self, run: Run) -> None:
+        """Let an idle worker do a run."""
+        ...
+
+    def collect(self) -> Iterator[Done]:
+        """The runs that have ended, waiting at most `POLL_SECONDS` for one.
+
+        Raises:
+            RunError: When workers cannot be kept.
+        """
+        ...
 
 
 @dataclass
@@ -70,18 +100,17 @@ class _Worker:
     started: float = 0.0
 
 
-@dataclass
-class Pool:
-    """A number of worker processes. Use as a context manager: leaving it ends them at once."""
+class LocalPool:
+    """A `Pool` of processes on this machine, started when they are needed."""
 
-    order: WorkOrder
-    num_workers: int
-    _answers: "queue.Queue[tuple[_Worker, bytes]]" = field(default_factory=queue.Queue)
-    _workers: list[_Worker] = field(default_factory=list)
-    _attempts: dict[str, int] = field(default_factory=dict)
-    _lost_in_a_row: int = 0
+    def __init__(self, order: WorkOrder, num_workers: int) -> None:
+        self.num_workers = num_workers
+        self._order = order
+        self._answers: queue.Queue[tuple[_Worker, bytes]] = queue.Queue()
+        self._workers: list[_Worker] = []
+        self._lost_in_a_row = 0
 
-    def __enter__(self) -> "Pool":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -90,76 +119,23 @@ class Pool:
         for worker in self._workers:
             _close(worker)
 
-    def do(self, runs: Iterable[Run], *, finished: Iterable[str]) -> Iterator[Done]:
-        """Do runs and yield each as it ends. A run whose needs failed is yielded as failed.
+    def count_idle(self) -> int:
+        """How many runs could be given now."""
+        return self.num_workers - len(self._busy())
 
-        Args:
-            runs: In an order in which each comes after what it needs.
-            finished: Ids of runs that are done already.
-        """
-        waiting = list(runs)
-        done, failed = set(finished), set[str]()
-        while waiting or self._busy():
-            for run in [run for run in waiting if failed.intersection(run.needs)]:
-                waiting.remove(run)
-                failed.add(run.id)
-                yield Done(run=run, error="a run whose model it needs failed")
-            self._hand_out(waiting, done)
-            for end in self._collect():
-                if end.is_lost and self._attempts[end.run.id] < MAX_ATTEMPTS:
-                    waiting.insert(0, end.run)
-                    continue
-                (failed if end.result is None else done).add(end.run.id)
-                yield end
-
-    def _busy(self) -> list[_Worker]:
-        return [worker for worker in self._workers if worker.run is not None]
-
-    def _hand_out(self, waiting: list[Run], done: set[str]) -> None:
-        while len(self._busy()) < self.num_workers:
-            ready = next((run for run in waiting if done.issuperset(run.needs)), None)
-            if ready is None:
-                return
-            waiting.remove(ready)
-            self._give(self._idle_worker(), ready)
-
-    def _idle_worker(self) -> _Worker:
-        idle = next((worker for worker in self._workers if worker.run is None), None)
-        return idle or self._start_worker()
-
-    def _give(self, worker: _Worker, run: Run) -> None:
+    def give(self, run: Run) -> None:
+        """Let an idle worker do a run."""
+        worker = self._idle_worker()
         worker.run, worker.started = run, time.monotonic()
-        self._attempts[run.id] = self._attempts.get(run.id, 0) + 1
         with contextlib.suppress(BrokenPipeError):  # its end is noticed by the reader
             _write_line(worker.process, asdict(run))
 
-    def _start_worker(self) -> _Worker:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        with (Path(self.order.folder) / LOG_FILE).open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "limbeck.study.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=environment,
-                start_new_session=True,  # an interrupt at the terminal is the study's to handle
-            )
-        worker = _Worker(process)
-        self._workers.append(worker)
-        assert process.stdout is not None
-        worker.reader = threading.Thread(target=self._read, args=(worker, process.stdout), daemon=True)
-        worker.reader.start()
-        with contextlib.suppress(BrokenPipeError):
-            _write_line(process, asdict(self.order))
-        return worker
+    def collect(self) -> Iterator[Done]:
+        """The runs that have ended, waiting at most `POLL_SECONDS` for one.
 
-    def _read(self, worker: _Worker, stream: IO[bytes]) -> None:
-        with stream:
-            for line in stream:
-                self._answers.put((worker, line))
-        self._answers.put((worker, b""))
-
-    def _collect(self) -> Iterator[Done]:
+        Raises:
+            RunError: When one worker after another ends.
+        """
         self._end_overdue()
         try:
             worker, line = self._answers.get(timeout=POLL_SECONDS)
@@ -174,6 +150,39 @@ class Pool:
         answer = json.loads(line)
         yield Done(run=run, result=answer.get("result"), error=answer.get("error"))
 
+    def _busy(self) -> list[_Worker]:
+        return [worker for worker in self._workers if worker.run is not None]
+
+    def _idle_worker(self) -> _Worker:
+        idle = next((worker for worker in self._workers if worker.run is None), None)
+        return idle or self._start_worker()
+
+    def _start_worker(self) -> _Worker:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        with (Path(self._order.folder) / LOG_FILE).open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "limbeck.study.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment,
+                start_new_session=True,  # an interrupt at the terminal is the study's to handle
+            )
+        worker = _Worker(process)
+        self._workers.append(worker)
+        assert process.stdout is not None
+        worker.reader = threading.Thread(target=self._read, args=(worker, process.stdout), daemon=True)
+        worker.reader.start()
+        with contextlib.suppress(BrokenPipeError):
+            _write_line(process, asdict(self._order))
+        return worker
+
+    def _read(self, worker: _Worker, stream: IO[bytes]) -> None:
+        with stream:
+            for line in stream:
+                self._answers.put((worker, line))
+        self._answers.put((worker, b""))
+
     def _bury(self, worker: _Worker, run: Run | None) -> Iterator[Done]:
         """Forget a worker that ended; the run in its hands, if any, is lost."""
         self._workers.remove(worker)
@@ -182,7 +191,7 @@ class Pool:
         if self._lost_in_a_row >= MAX_LOST_IN_A_ROW:
             raise RunError(
                 f"workers must stay alive, but {MAX_LOST_IN_A_ROW} in a row ended, the last with status "
-                f"{status}. See `{Path(self.order.folder) / LOG_FILE}`; start the study again to go on."
+                f"{status}. See `{Path(self._order.folder) / LOG_FILE}`; start the study again to go on."
             )
         if run is not None:
             yield Done(run=run, error=_explain_loss(status), is_lost=True)

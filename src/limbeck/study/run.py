@@ -5,35 +5,65 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from limbeck import data as data_sets
-from limbeck import models
 from limbeck.core.device import count_cores, pick_device
-from limbeck.core.errors import InputError, require
+from limbeck.core.errors import require
 from limbeck.core.files import explain_disk_errors, write_text
 from limbeck.data import DataSet
 from limbeck.federate import STARTS
 from limbeck.partition import describe, title
+from limbeck.study.agenda import Agenda
+from limbeck.study.database import hide_passwords
 from limbeck.study.execute import MODELS_FOLDER
 from limbeck.study.layouts import pick_layouts
 from limbeck.study.machine import describe_hardware, describe_versions, find_commit
+from limbeck.study.owner import is_gone
 from limbeck.study.plan import Plan, Run, make_plan
-from limbeck.study.pool import Done, Pool, WorkOrder
+from limbeck.study.pool import Done, LocalPool, Pool, WorkOrder
 from limbeck.study.results import write_results
+from limbeck.study.saved import can_be_loaded, seems_whole
 from limbeck.study.spec import FederatedPart, StudySpec
-from limbeck.study.store import Store, utc_now
+from limbeck.study.store import End, Store, utc_now
+from limbeck.study.work import Work
 
 STORE_FILE = "store.sqlite"
 RESULTS_FILE = "results.parquet"
 STUDY_FILE = "study.json"
 SPEC_FILE = "spec.yaml"
-DATA_FILE = "data.safetensors"
+DATA_PREFIX, DATA_SUFFIX = "data-", ".safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crew:
+    """Who does the runs of a study.
+
+    Attributes:
+        workers: How many at a time, of one thread each; None for one per core, or one on a GPU, and on a Ray
+            cluster as many as it has of these.
+        device: `auto`, `cpu` or `cuda`.
+        ray: Address of a Ray cluster, such as ``auto`` or ``127.0.0.1:6379``; None for processes on this
+            machine.
+    """
+
+    workers: int | None = None
+    device: str = "auto"
+    ray: str | None = None
+
+    def __post_init__(self) -> None:
+        require(
+            self.workers is None or self.workers >= 1,
+            "workers >= 1",
+            f"workers={self.workers}",
+            "Leave it out for one per core.",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,15 +75,17 @@ class Progress:
         skipped: Runs that were done before.
         done: Runs done now.
         failed: Runs that failed now.
+        elsewhere: Runs that another study on the same store did meanwhile.
         cost_total: Work of the runs to do now, in samples trained on.
         cost_done: Work done of it.
-        label: What was done last.
+        label: What was done last, or what is waited for.
     """
 
     total: int
     skipped: int
     done: int
     failed: int
+    elsewhere: int = 0
     cost_total: float
     cost_done: float
     label: str
@@ -65,20 +97,22 @@ class StudyOutcome:
 
     Attributes:
         folder: Where everything is.
-        store: The store's file.
+        store: The store's file, or its address without a password.
         results: The file with one row per transfer.
         runs_total: Runs of the study.
         runs_done: Runs done now.
         runs_skipped: Runs that were done before.
+        runs_elsewhere: Runs that another study on the same store did meanwhile.
         errors: Why each failed run failed, by id.
     """
 
     folder: Path
-    store: Path
+    store: str
     results: Path
     runs_total: int
     runs_done: int
     runs_skipped: int
+    runs_elsewhere: int
     errors: dict[str, str]
 
 
@@ -90,65 +124,72 @@ def run_study(
     *,
     out: Path,
     data_dir: Path | None = None,
-    workers: int | None = None,
-    device: str = "auto",
+    store: str | None = None,
+    crew: Crew = Crew(),
     progress_fn: ProgressFn | None = None,
 ) -> StudyOutcome:
     """Run a study, or what is missing of it, and write its results.
 
+    Several calls can work on one study at a time, when they share its store and its folder.
+
     Args:
         spec: The study.
-        out: Its folder: store, models, results. The same folder again goes on where it stopped.
+        out: Its folder: models, results. The same folder again goes on where it stopped.
         data_dir: Where copies of named data sets are looked for.
-        workers: Worker processes of one thread each; None for one per core, or one on a GPU.
-        device: `auto`, `cpu` or `cuda`.
+        store: URL of the database that keeps the runs; None for a SQLite file in the folder.
+        crew: Who does the runs.
         progress_fn: Called before the first and after every run, if given.
 
     Raises:
         InputError: When spec, data, folder or store do not fit each other.
-        RunError: When the disk refuses, or workers cannot be kept.
+        RunError: When the disk or the database refuses, or workers cannot be kept.
     """
-    require(
-        workers is None or workers >= 1,
-        "workers >= 1",
-        f"workers={workers}",
-        "Leave it out for one per core.",
-    )
     started, clock, commit = utc_now(), time.monotonic(), find_commit()
-    picked = pick_device(device)
+    picked = pick_device(crew.device)
     data_set = data_sets.load(spec.data.source, data_dir=data_dir)
     plan = make_plan(spec, data_set, pick_layouts(spec, data_set, folder=out, device=picked))
-    with Store.open(out / STORE_FILE, spec) as store:
+    with Store.open(store or out / STORE_FILE, spec) as opened:
         write_text(out / SPEC_FILE, spec.to_yaml())
-        finished = _find_finished(plan, store.read_results(), out)
+        ends = opened.read_ends()
+        finished = find_finished(plan, ends, out)
         missing = [run for run in plan.runs.values() if run.id not in finished]
-        with _handed_over(data_set, out / DATA_FILE):
-            order = WorkOrder(
-                spec=spec.model_dump(mode="json"),
-                data=str(out / DATA_FILE),
-                folder=str(out),
-                device=str(picked),
-            )
-            num_workers = workers or (1 if picked.type == "cuda" else count_cores())
-            done = _do(
-                missing, finished, store, Pool(order, min(num_workers, max(1, len(missing)))), progress_fn
-            )
-        results = {run_id: result for run_id, result in store.read_results().items() if run_id in plan.runs}
-        errors = {run_id: why for run_id, why in store.read_errors().items() if run_id in plan.runs}
-        outcome = StudyOutcome(
-            folder=out,
-            store=store.path,
-            results=out / RESULTS_FILE,
-            runs_total=len(plan.runs),
-            runs_done=done,
-            runs_skipped=len(finished),
-            errors=errors,
-        )
+        progress, num_workers = _begin(missing, finished), 0
+        tell = progress_fn or (lambda _: None)
+        tell(progress)
+        if missing:
+            with _handed_over(data_set, out, opened.owner) as data_path:
+                order = WorkOrder(
+                    spec=spec.model_dump(mode="json"),
+                    data=str(data_path),
+                    folder=str(out.absolute()),
+                    device=str(picked),
+                )
+                with _working(opened, _make_pool(crew, order, picked, most=len(missing))) as pool:
+                    work = Work(
+                        agenda=Agenda(missing, finished),
+                        store=opened,
+                        pool=pool,
+                        known={run_id: end.finished for run_id, end in ends.items()},
+                        has_model_fn=lambda run, end: _has_model(run, end, out),
+                    )
+                    progress, num_workers = _do(work, progress, tell), pool.num_workers
+        ends = {run_id: end for run_id, end in opened.read_ends().items() if run_id in plan.runs}
+    results = {run_id: end.result for run_id, end in ends.items() if end.result is not None}
+    outcome = StudyOutcome(
+        folder=out,
+        store=opened.place,
+        results=out / RESULTS_FILE,
+        runs_total=len(plan.runs),
+        runs_done=progress.done,
+        runs_skipped=len(finished),
+        runs_elsewhere=progress.elsewhere,
+        errors={run_id: end.error for run_id, end in ends.items() if end.error is not None},
+    )
     arch = spec.federated.arch if spec.federated else None
     write_results(plan, results, out, num_test_samples=len(data_set.test), arch=arch)
     about = {
         **_describe_study(spec, data_set, plan),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": shlex.join([Path(sys.argv[0]).name, *map(hide_passwords, sys.argv[1:])]),
         "commit": commit,
         "hardware": describe_hardware(picked),
         "versions": describe_versions(),
@@ -157,22 +198,21 @@ def run_study(
         "seconds": sum(result["seconds"] for result in results.values()),
         "elapsed_seconds": time.monotonic() - clock,
         "workers": num_workers,
+        "store": outcome.store,
         "runs": {
             "total": outcome.runs_total,
             "done": outcome.runs_done,
             "skipped": outcome.runs_skipped,
-            "failed": len(errors),
+            "elsewhere": outcome.runs_elsewhere,
+            "failed": len(outcome.errors),
         },
     }
     _write_about(out / STUDY_FILE, about, did_nothing=outcome.runs_done == 0)
     return outcome
 
 
-def _do(
-    missing: list[Run], finished: set[str], store: Store, pool: Pool, progress_fn: ProgressFn | None
-) -> int:
-    """Do the missing runs and record each as it ends; return how many succeeded."""
-    progress = Progress(
+def _begin(missing: list[Run], finished: set[str]) -> Progress:
+    return Progress(
         total=len(missing) + len(finished),
         skipped=len(finished),
         done=0,
@@ -181,28 +221,50 @@ def _do(
         cost_done=0.0,
         label="starting" if missing else "all runs were done before",
     )
-    tell = progress_fn or (lambda _: None)
-    tell(progress)
-    with pool:
-        for end in pool.do(missing, finished=finished):
-            _record(store, end)
-            has_failed = end.result is None
-            progress = replace(
-                progress,
-                done=progress.done + (not has_failed),
-                failed=progress.failed + has_failed,
-                cost_done=progress.cost_done + end.run.cost,
-                label=_label(end.run),
-            )
+
+
+def _make_pool(crew: Crew, order: WorkOrder, device: torch.device, *, most: int) -> Pool:
+    """The workers of a crew, not more than there are runs."""
+    if crew.ray is not None:
+        from limbeck.study.ray_pool import RayPool
+
+        return RayPool(order, crew.ray, num_workers=crew.workers, most=most)
+    return LocalPool(order, min(crew.workers or (1 if device.type == "cuda" else count_cores()), most))
+
+
+@contextlib.contextmanager
+def _working(store: Store, pool: Pool) -> Iterator[Pool]:
+    """A pool at work: afterwards its workers are ended and what was in hand is free for others."""
+    try:
+        with pool:
+            yield pool
+    finally:
+        store.release()
+
+
+def _do(work: Work, progress: Progress, tell: ProgressFn) -> Progress:
+    """Do the missing runs; return how far the study is in the end."""
+    for ended in work.go_on():
+        for end in ended:
+            progress = _advance(progress, end)
             tell(progress)
-    return progress.done
+        waiting = work.describe_waiting()
+        if waiting is not None:
+            progress = replace(progress, label=waiting)
+            tell(progress)
+    return progress
 
 
-def _record(store: Store, end: Done) -> None:
-    if end.result is None:
-        store.record_failed(end.run, end.error or "unknown")
-    else:
-        store.record_done(end.run, end.result)
+def _advance(progress: Progress, end: Done) -> Progress:
+    has_failed = end.result is None
+    return replace(
+        progress,
+        done=progress.done + (not has_failed and not end.is_elsewhere),
+        failed=progress.failed + has_failed,
+        elsewhere=progress.elsewhere + (not has_failed and end.is_elsewhere),
+        cost_done=progress.cost_done + end.run.cost,
+        label=_label(end.run),
+    )
 
 
 def _label(run: Run) -> str:
@@ -213,30 +275,36 @@ def _label(run: Run) -> str:
     return f"{config['scenario']} seed {config['seed']}: {run.kind} {what}"
 
 
-def _find_finished(plan: Plan, results: dict[str, Any], folder: Path) -> set[str]:
-    """Runs that need not be done: their result is in the store and their model, if any, is whole."""
-    finished = {run_id for run_id in plan.runs if run_id in results}
-    return {
-        run_id
-        for run_id in finished
-        if plan.runs[run_id].kind != "pretrain"
-        or _has_model(folder / MODELS_FOLDER / run_id, results[run_id]["weights_hash"])
-    }
+def find_finished(plan: Plan, ends: Mapping[str, End], folder: Path) -> set[str]:
+    """Runs that need not be done: their result is in the store and their model, if any, is whole.
+
+    Of the models only the headers are read; those that a missing run needs are read whole.
+    """
+    done = {run_id for run_id in plan.runs if run_id in ends and ends[run_id].result is not None}
+    finished = {run_id for run_id in done if _has_model(plan.runs[run_id], ends[run_id], folder)}
+    needed = {need for run in plan.runs.values() if run.id not in finished for need in run.needs}
+    damaged = {run_id for run_id in needed & finished if not can_be_loaded(folder / MODELS_FOLDER / run_id)}
+    return finished - damaged
 
 
-def _has_model(folder: Path, weights_hash: str) -> bool:
-    with contextlib.suppress(InputError):
-        _, card = models.load(folder)
-        return card.weights_hash == weights_hash
-    return False
+def _has_model(run: Run, end: End, folder: Path) -> bool:
+    """Whether the model of a finished run, if it makes one, seems to be there."""
+    if run.kind != "pretrain":
+        return True
+    assert end.result is not None
+    return seems_whole(folder / MODELS_FOLDER / run.id, end.result["weights_hash"])
 
 
 @contextlib.contextmanager
-def _handed_over(data_set: DataSet, path: Path) -> Iterator[None]:
+def _handed_over(data_set: DataSet, folder: Path, owner: str) -> Iterator[Path]:
     """The data set as a file that worker processes map into memory, while the block lasts."""
+    for left in folder.glob(f"{DATA_PREFIX}*{DATA_SUFFIX}"):
+        if is_gone(left.name.removeprefix(DATA_PREFIX).removesuffix(DATA_SUFFIX)):
+            left.unlink(missing_ok=True)
+    path = folder.absolute() / f"{DATA_PREFIX}{owner}{DATA_SUFFIX}"
     data_sets.write_data_set(data_set, path)
     try:
-        yield
+        yield path
     finally:
         with explain_disk_errors(path):
             path.unlink(missing_ok=True)

@@ -1,37 +1,41 @@
-"""The store: every finished run is one transaction in a SQL database.
+"""The store: every finished run is one transaction in a SQL database, and every run in hand is claimed there.
 
-A run is there whole or not at all, whatever ends the process. SQLite in a file by default.
+A run is there whole or not at all, whatever ends the process. Several studies of one spec can work on one
+store at a time: a run is done by the one that claims it. A claim lives as long as its beat goes on.
 """
 
 import datetime
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import (
     JSON,
     Column,
+    Connection,
     Engine,
     Float,
     Integer,
     MetaData,
     String,
     Table,
-    create_engine,
-    event,
+    delete,
+    insert,
+    or_,
     select,
+    update,
 )
-from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, IntegrityError
 
-from limbeck.core.errors import InputError, RunError, require
-from limbeck.core.files import explain_disk_errors
+from limbeck.core.errors import require
+from limbeck.study.database import connect, damaged, explain_refusals, hide_password, parse_address
+from limbeck.study.owner import name_owner
 from limbeck.study.plan import Run
 from limbeck.study.spec import StudySpec
 
 STORE_FORMAT = 1
-LOCK_TIMEOUT_SECONDS = 30
+OPEN_ATTEMPTS = 3
 
 _REQUIRED_KEYS = {
     "pretrain": {"accuracy", "weights_hash", "seconds"},
@@ -51,7 +55,7 @@ _STUDY = Table(
 _RUNS = Table(
     "runs",
     _METADATA,
-    Column("id", String, primary_key=True),
+    Column("id", String(64), primary_key=True),
     Column("kind", String, nullable=False),
     Column("status", String, nullable=False),
     Column("config", JSON, nullable=False),
@@ -60,105 +64,234 @@ _RUNS = Table(
     Column("seconds", Float),
     Column("finished", String, nullable=False),
 )
+_CLAIMS = Table(
+    "claims",
+    _METADATA,
+    Column("run_id", String(64), primary_key=True),
+    Column("owner", String),
+    Column("beat", Integer, nullable=False),
+    Column("taken", Integer, nullable=False),
+    Column("losses", Integer, nullable=False),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """How a run ended.
+
+    Attributes:
+        result: What it gave, None when it failed.
+        error: Why it failed, None when it did not.
+        finished: When, UTC; tells one end of a run from a later one.
+    """
+
+    result: dict[str, Any] | None
+    error: str | None
+    finished: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A run in someone's hands.
+
+    Attributes:
+        run_id: The run.
+        owner: Who has it.
+        beat: A number that grows while its owner lives.
+    """
+
+    run_id: str
+    owner: str
+    beat: int
 
 
 class Store:
-    """The runs of one study. Use as a context manager, or call `close`."""
+    """The runs of one study, opened by one owner of claims. Use as a context manager, or call `close`.
 
-    def __init__(self, engine: Engine, path: Path) -> None:
+    Attributes:
+        place: The store's file, or its address without a password.
+        owner: The name under which runs are claimed.
+    """
+
+    def __init__(self, engine: Engine, place: str) -> None:
         self._engine = engine
-        self.path = path
+        self.place = place
+        self.owner = name_owner()
 
     @classmethod
-    def open(cls, path: Path, spec: StudySpec) -> Self:
+    def open(cls, place: Path | str, spec: StudySpec) -> Self:
         """Open the store of a study, or make it.
 
+        Args:
+            place: A SQLite file, or the URL of a database.
+            spec: The study.
+
         Raises:
-            InputError: When the file is no store, is damaged, or belongs to another spec.
-            RunError: When it cannot be written.
+            InputError: When what is there is no store, is damaged, or belongs to another spec.
+            RunError: When it cannot be reached or written.
         """
-        with explain_disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": LOCK_TIMEOUT_SECONDS})
-        event.listen(engine, "connect", _use_write_ahead_log)
-        store = cls(engine, path)
+        url = parse_address(f"sqlite:///{place}" if isinstance(place, Path) else place)
+        store = cls(connect(url), hide_password(url))
         try:
-            with _explain(path):
-                _METADATA.create_all(engine)
-                store._claim(spec)
+            with explain_refusals(store.place):
+                store._make_tables()
+                store._enter(spec)
         except BaseException:
             store.close()
             raise
         return store
 
-    def _claim(self, spec: StudySpec) -> None:
-        with self._engine.begin() as connection:
-            row = connection.execute(select(_STUDY)).first()
-            if row is None:
-                connection.execute(
-                    _STUDY.insert().values(
-                        key=1,
-                        format=STORE_FORMAT,
-                        name=spec.name,
-                        spec_hash=spec.hash,
-                        spec_yaml=spec.to_yaml(),
-                    )
-                )
-                return
+    def _make_tables(self) -> None:
+        """Make what is missing; a study that does the same at this moment may come first."""
+        for _ in range(OPEN_ATTEMPTS - 1):
+            try:
+                _METADATA.create_all(self._engine)
+            except DatabaseError:
+                continue
+            return
+        _METADATA.create_all(self._engine)
+
+    def _enter(self, spec: StudySpec) -> None:
+        """Write the spec into a new store; check that an old one is of this spec."""
+        row = {"name": spec.name, "spec_hash": spec.hash, "spec_yaml": spec.to_yaml()}
+        try:
+            with self._engine.begin() as connection:
+                found = connection.execute(select(_STUDY)).first()
+                if found is None:
+                    connection.execute(insert(_STUDY).values(key=1, format=STORE_FORMAT, **row))
+                    return
+        except IntegrityError:  # another study was faster
+            with self._engine.connect() as connection:
+                found = connection.execute(select(_STUDY)).one()
         require(
-            row.format == STORE_FORMAT,
+            found.format == STORE_FORMAT,
             f"the store has format {STORE_FORMAT}",
-            f"format {row.format} in `{self.path}`",
+            f"format {found.format} in `{self.place}`",
             "Use the version of limbeck that wrote it, or another folder.",
         )
         require(
-            row.spec_hash == spec.hash,
+            found.spec_hash == spec.hash,
             "a store belongs to one spec",
-            f"`{self.path}` of study `{row.name}` ({row.spec_hash}) for study `{spec.name}` ({spec.hash})",
-            "Choose another folder with --out, or run the spec that wrote it.",
+            f"`{self.place}` of study `{found.name}` ({found.spec_hash}) for `{spec.name}` ({spec.hash})",
+            "Choose another folder with --out, or another --store, or run the spec that wrote it.",
         )
 
-    def read_results(self) -> dict[str, dict[str, Any]]:
-        """The result of every finished run by id.
+    def read_ends(self, run_ids: Iterable[str] | None = None) -> dict[str, End]:
+        """How each run ended that did, by id.
+
+        Args:
+            run_ids: Which runs; None for all.
 
         Raises:
             InputError: When the store is damaged.
         """
-        done = select(_RUNS.c.id, _RUNS.c.kind, _RUNS.c.result).where(_RUNS.c.status == "done")
-        with _explain(self.path), self._engine.connect() as connection:
-            rows = connection.execute(done).all()
+        columns = ("id", "kind", "status", "result", "error", "finished")
+        wanted = select(*(_RUNS.c[name] for name in columns))
+        if run_ids is not None:
+            wanted = wanted.where(_RUNS.c.id.in_(list(run_ids)))
+        with explain_refusals(self.place), self._engine.connect() as connection:
+            rows = connection.execute(wanted).all()
         for row in rows:
-            if (
-                not isinstance(row.result, dict)
-                or not _REQUIRED_KEYS.get(row.kind, set()) <= row.result.keys()
-            ):
-                raise _damaged(self.path, f"the result of run {row.id} is not whole")
-        return {row.id: row.result for row in rows}
+            if row.status == "done" and not _is_whole(row.kind, row.result):
+                raise damaged(self.place, f"the result of run {row.id} is not whole")
+        return {row.id: End(result=row.result, error=row.error, finished=row.finished) for row in rows}
 
-    def read_errors(self) -> dict[str, str]:
-        """Why each failed run failed, by id."""
-        failed = select(_RUNS.c.id, _RUNS.c.error).where(_RUNS.c.status == "failed")
-        with _explain(self.path), self._engine.connect() as connection:
-            return {row.id: row.error for row in connection.execute(failed)}
+    def take(self, run_id: str, *, known: str | None = None) -> int | None:
+        """Claim a run, or go on with one that is claimed already.
 
-    def record_done(self, run: Run, result: Mapping[str, Any]) -> None:
-        """Keep the result of a run, in place of an earlier failure.
+        Args:
+            run_id: The run.
+            known: When it finished before, for a run that is to be done again.
+
+        Returns:
+            How often its worker or study was lost under it since it last ended; None when another study has
+            it in hand, or has ended it.
 
         Raises:
-            RunError: When the disk refuses.
+            RunError: When the database refuses.
         """
-        self._record(run, status="done", result=dict(result), error=None, seconds=result.get("seconds"))
+        with explain_refusals(self.place), self._engine.connect() as connection:
+            if not self._try_to_claim(connection, run_id):
+                return None
+            finished = connection.scalar(select(_RUNS.c.finished).where(_RUNS.c.id == run_id))
+            if finished not in (None, known):
+                return None  # and nothing is committed
+            losses = connection.scalar(select(_CLAIMS.c.losses).where(_CLAIMS.c.run_id == run_id))
+            connection.commit()
+        return losses
 
-    def record_failed(self, run: Run, reason: str) -> None:
-        """Keep the reason why a run failed; starting the study again tries it again."""
-        self._record(run, status="failed", result=None, error=reason, seconds=None)
+    def _try_to_claim(self, connection: Connection, run_id: str) -> bool:
+        is_free = or_(_CLAIMS.c.owner.is_(None), _CLAIMS.c.owner == self.owner)
+        free = update(_CLAIMS).where(_CLAIMS.c.run_id == run_id, is_free)
+        if connection.execute(free.values(owner=self.owner, taken=_CLAIMS.c.taken + 1)).rowcount:
+            return True
+        new = {"run_id": run_id, "owner": self.owner, "beat": 0, "taken": 1, "losses": 0}
+        try:
+            connection.execute(insert(_CLAIMS).values(new))
+        except IntegrityError:
+            return False
+        return True
 
-    def _record(self, run: Run, **values: Any) -> None:
-        row = {"id": run.id, "kind": run.kind, "config": run.config, "finished": utc_now(), **values}
-        statement = insert(_RUNS).values(row)
-        upsert = statement.on_conflict_do_update(index_elements=["id"], set_={**row, "config": run.config})
-        with _explain(self.path), self._engine.begin() as connection:
-            connection.execute(upsert)
+    def beat(self) -> None:
+        """Say that the owner of this store's claims lives."""
+        mine = update(_CLAIMS).where(_CLAIMS.c.owner == self.owner)
+        with explain_refusals(self.place), self._engine.begin() as connection:
+            connection.execute(mine.values(beat=_CLAIMS.c.beat + 1))
+
+    def release(self) -> None:
+        """Give up every claim; nobody is to blame for it."""
+        mine = update(_CLAIMS).where(_CLAIMS.c.owner == self.owner)
+        with explain_refusals(self.place), self._engine.begin() as connection:
+            connection.execute(mine.values(owner=None))
+
+    def read_claims(self, run_ids: Iterable[str]) -> dict[str, Claim]:
+        """Who has runs in hand, by run; runs that nobody has are left out."""
+        wanted = select(_CLAIMS.c.run_id, _CLAIMS.c.owner, _CLAIMS.c.beat)
+        wanted = wanted.where(_CLAIMS.c.run_id.in_(list(run_ids)), _CLAIMS.c.owner.is_not(None))
+        with explain_refusals(self.place), self._engine.connect() as connection:
+            rows = connection.execute(wanted).all()
+        return {row.run_id: Claim(run_id=row.run_id, owner=row.owner, beat=row.beat) for row in rows}
+
+    def free(self, claim: Claim) -> None:
+        """Take a run out of the hands of an owner that is gone, unless its beat has gone on since."""
+        held = update(_CLAIMS).where(
+            _CLAIMS.c.run_id == claim.run_id, _CLAIMS.c.owner == claim.owner, _CLAIMS.c.beat == claim.beat
+        )
+        with explain_refusals(self.place), self._engine.begin() as connection:
+            connection.execute(held.values(owner=None, losses=_CLAIMS.c.losses + 1))
+
+    def count_loss(self, run_id: str) -> None:
+        """Note that a worker was lost under a claimed run."""
+        mine = update(_CLAIMS).where(_CLAIMS.c.run_id == run_id, _CLAIMS.c.owner == self.owner)
+        with explain_refusals(self.place), self._engine.begin() as connection:
+            connection.execute(mine.values(losses=_CLAIMS.c.losses + 1))
+
+    def record_done(self, run: Run, result: Mapping[str, Any]) -> bool:
+        """Keep the result of a claimed run, in place of an earlier end.
+
+        Returns:
+            Whether it was kept: False when the claim had been taken over.
+
+        Raises:
+            RunError: When the database refuses.
+        """
+        return self._record(
+            run, status="done", result=dict(result), error=None, seconds=result.get("seconds")
+        )
+
+    def record_failed(self, run: Run, reason: str) -> bool:
+        """Keep the reason why a claimed run failed; starting the study again tries it again."""
+        return self._record(run, status="failed", result=None, error=reason, seconds=None)
+
+    def _record(self, run: Run, **values: Any) -> bool:
+        row = {"id": run.id, "kind": run.kind, "config": run.config, "finished": _stamp(), **values}
+        mine = update(_CLAIMS).where(_CLAIMS.c.run_id == run.id, _CLAIMS.c.owner == self.owner)
+        with explain_refusals(self.place), self._engine.begin() as connection:
+            if not connection.execute(mine.values(owner=None, losses=0)).rowcount:
+                return False
+            connection.execute(delete(_RUNS).where(_RUNS.c.id == run.id))
+            connection.execute(insert(_RUNS).values(row))
+        return True
 
     def close(self) -> None:
         """Close every connection."""
@@ -171,37 +304,15 @@ class Store:
         self.close()
 
 
+def _is_whole(kind: str, result: Any) -> bool:
+    return isinstance(result, dict) and _REQUIRED_KEYS.get(kind, set()) <= result.keys()
+
+
 def utc_now() -> str:
     """The time now, ISO 8601 to the second."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def _use_write_ahead_log(connection: Any, record: object) -> None:
-    del record
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
-
-
-def _damaged(path: Path, reason: str) -> InputError:
-    return InputError(
-        f"`{path}` must be a limbeck store, but it is damaged or something else ({reason}). "
-        "Restore it, or move it away and start again; the models beside it can still be loaded."
-    )
-
-
-@contextmanager
-def _explain(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except InputError:
-        raise
-    except ValueError as error:  # a column that should hold JSON holds something else
-        raise _damaged(path, str(error)) from error
-    except DatabaseError as error:
-        reason = str(error.orig)
-        if "not a database" in reason or "malformed" in reason or "no such column" in reason:
-            raise _damaged(path, reason) from error
-        raise RunError(
-            f"`{path}` must be writable, but the database says: {reason}. "
-            "Free space there or choose another folder; finished runs are kept."
-        ) from error
+def _stamp() -> str:
+    """The time now, ISO 8601 to the microsecond."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")

@@ -28,13 +28,18 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    torch.set_num_threads(1)
-    bench = _make_workbench(json.loads(sys.stdin.readline()))
+    bench = make_workbench(json.loads(sys.stdin.readline()))
     for line in sys.stdin:
-        _answer(answers, _serve(Run(**json.loads(line)), bench))
+        _answer(answers, serve(json.loads(line), bench, log=sys.stderr))
 
 
-def _make_workbench(order: dict[str, Any]) -> Workbench:
+def make_workbench(order: dict[str, Any]) -> Workbench:
+    """What a worker of one thread needs for the runs of a study.
+
+    Args:
+        order: A `WorkOrder` by name.
+    """
+    torch.set_num_threads(1)
     return Workbench(
         spec=StudySpec.model_validate(order["spec"]),
         data=read_data_set(Path(order["data"])),
@@ -43,14 +48,15 @@ def _make_workbench(order: dict[str, Any]) -> Workbench:
     )
 
 
-def _serve(run: Run, bench: Workbench) -> dict[str, Any]:
+def serve(run: dict[str, Any], bench: Workbench, *, log: TextIO) -> dict[str, Any]:
+    """Do a run, given by name: ``id`` and either ``result`` or ``error``."""
     try:
-        return {"id": run.id, "result": execute(run, bench)}
+        return {"id": run["id"], "result": execute(Run(**run), bench)}
     except (InputError, RunError) as error:
-        return {"id": run.id, "error": str(error)}
+        return {"id": run["id"], "error": str(error)}
     except Exception as error:  # a bug costs its run, not the study: the log keeps the trace
-        traceback.print_exc()
-        return {"id": run.id, "error": f"{type(error).__name__}: {error}; see workers.log for the trace"}
+        traceback.print_exc(file=log)
+        return {"id": run["id"], "error": f"{type(error).__name__}: {error}; see workers.log for the trace"}
 
 
 def _answer(answers: TextIO, answer: dict[str, Any]) -> None:
