@@ -98,7 +98,17 @@ def test_commands_and_their_options_are_the_promised_ones():
         for name, command in group.commands.items()
     }
     assert options == {
-        "study": ["--data-dir", "--device", "--json", "--out", "--print-spec", "--workers"],
+        "study": [
+            "--budget",
+            "--data-dir",
+            "--device",
+            "--json",
+            "--out",
+            "--print-spec",
+            "--ray",
+            "--store",
+            "--workers",
+        ],
         "partition": ["--data-dir", "--json", "--num-clients", "--out", "--param", "--seed", "--strategy"],
         "compare": sorted([*MODEL_OPTIONS, *DATA_OPTIONS, *RUN_OPTIONS]),
         "transfer": sorted([*MODEL_OPTIONS, *DATA_OPTIONS, *TRANSFER_OPTIONS, *RUN_OPTIONS]),

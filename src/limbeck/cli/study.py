@@ -1,23 +1,30 @@
 """`limbeck study`: run or resume a study and write its report."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from limbeck.cli.output import make_console, print_answer, print_json, print_paths
 from limbeck.cli.progress import ProgressDisplay
-from limbeck.core.errors import RunError
+from limbeck.core.errors import RunError, count
 
 if TYPE_CHECKING:
-    from limbeck.study import StudyOutcome
+    from limbeck.study import Choice, Progress, StudyOutcome
+    from limbeck.study.run import ProgressFn
 
 DEFAULT_FOLDER = Path("limbeck-studies")
 
 
 def study(  # noqa: PLR0913 - the command's options
     spec: Annotated[
-        str, typer.Argument(help="A YAML file, or a built-in study: quickstart, fashion-mnist or federation.")
+        str,
+        typer.Argument(
+            help="A YAML file, or a built-in study: quickstart, fashion-mnist, fashion-mnist-full, "
+            "cifar10-full or federation."
+        ),
     ] = "quickstart",
     *,
     out: Annotated[
@@ -37,6 +44,10 @@ def study(  # noqa: PLR0913 - the command's options
         typer.Option(help="URL of the database that keeps the runs. [default: store.sqlite in the folder]"),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Time for all runs, such as 90s, 30m or 2h: a balanced part that fits is done."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
     print_spec: Annotated[
         bool, typer.Option("--print-spec", help="Print the spec as YAML and do nothing else.")
@@ -47,12 +58,13 @@ def study(  # noqa: PLR0913 - the command's options
     The same command again does only what is missing.
     """
     from limbeck import report
-    from limbeck.study import Crew, load_spec, run_study
+    from limbeck.study import Crew, load_spec, parse_duration, run_study
 
     loaded = load_spec(spec)
     if print_spec:
         print_answer(loaded.to_yaml())
         return 0
+    budget_seconds = None if budget is None else parse_duration(budget)
     console = make_console()
     folder = out or DEFAULT_FOLDER / loaded.name
     with ProgressDisplay(console, loaded.name) as display:
@@ -63,7 +75,8 @@ def study(  # noqa: PLR0913 - the command's options
                 data_dir=data_dir,
                 store=store,
                 crew=Crew(workers=workers, device=device, ray=ray),
-                progress_fn=display.show,
+                budget_seconds=budget_seconds,
+                progress_fn=_announce_choice(console, display),
             )
             page = report.build(folder)
         except KeyboardInterrupt as error:
@@ -80,6 +93,33 @@ def study(  # noqa: PLR0913 - the command's options
     if outcome.errors:
         raise _explain_failures(outcome)
     return 0
+
+
+def _announce_choice(console: Console, display: ProgressDisplay) -> "ProgressFn":
+    """Shows progress, and before anything else what a budget takes and leaves out."""
+
+    def show(progress: "Progress") -> None:
+        if display.last is None and progress.choice is not None:
+            for line in describe_choice(progress.choice):
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
+        display.show(progress)
+
+    return show
+
+
+def describe_choice(choice: "Choice") -> list[str]:
+    """What a budget takes and leaves out, in lines."""
+    estimates = choice.estimated_seconds, choice.estimated_seconds_of_all
+    needed, whole = (timedelta(seconds=round(seconds)) for seconds in estimates)
+    lines = [
+        f"The budget takes {choice.runs:,} of {choice.runs + choice.runs_left_out:,} runs, about {needed} "
+        f"with {count(choice.workers, 'worker')}; all would take about {whole}."
+    ]
+    by_axis: dict[str, list[str]] = {}
+    for share in choice.shares:
+        told = f"{share.value} {share.kept} of {share.kept + share.left_out}"
+        by_axis.setdefault(f"{share.part}, {share.axis}", []).append(told)
+    return lines + [f"Taken by {axis}: {', '.join(told)}" for axis, told in by_axis.items()]
 
 
 def _mention_others(outcome: "StudyOutcome") -> str:

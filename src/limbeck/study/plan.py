@@ -282,14 +282,19 @@ class _Planner:
             start=start,
             strategy=strategy,
             client_runs=used_clients,
-            run=self._add("federate", config, used_clients, self._estimate_rounds(part, split_key)),
+            run=self._add(
+                "federate", config, used_clients, self._estimate_federation(part, split_key, start)
+            ),
         )
 
-    def _estimate_rounds(self, part: FederatedPart, split_key: SplitKey) -> float:
-        """The work of a federation's rounds in samples trained on."""
+    def _estimate_federation(self, part: FederatedPart, split_key: SplitKey, start: str) -> float:
+        """The work of a federation in samples trained on; most distilled starts pass over all samples."""
         num_samples = sum(map(len, self.partitions[split_key].indices))
         trained = part.participation * part.local.epochs * num_samples
-        return part.rounds * (trained + EVALUATION_COST * self._num_evaluated())
+        rounds = part.rounds * (trained + EVALUATION_COST * self._num_evaluated())
+        if part.distil is None or not STARTS[start].is_distilled:
+            return rounds
+        return rounds + part.distil.visits * part.distil.training.epochs * num_samples
 
     def _lay_out(self, training: Training, arch: str) -> dict[str, Any]:
         """A training by name, laid out for an architecture."""

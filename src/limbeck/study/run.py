@@ -21,6 +21,7 @@ from limbeck.data import DataSet
 from limbeck.federate import STARTS
 from limbeck.partition import describe, title
 from limbeck.study.agenda import Agenda
+from limbeck.study.budget import Choice, choose_within, describe_choice, keep
 from limbeck.study.database import hide_passwords
 from limbeck.study.execute import MODELS_FOLDER
 from limbeck.study.layouts import pick_layouts
@@ -30,7 +31,8 @@ from limbeck.study.plan import Plan, Run, make_plan
 from limbeck.study.pool import Done, LocalPool, Pool, WorkOrder
 from limbeck.study.results import write_results
 from limbeck.study.saved import can_be_loaded, seems_whole
-from limbeck.study.spec import FederatedPart, StudySpec
+from limbeck.study.spec import StudySpec
+from limbeck.study.speed import measure_speeds
 from limbeck.study.store import End, Store, utc_now
 from limbeck.study.work import Work
 
@@ -79,6 +81,7 @@ class Progress:
         cost_total: Work of the runs to do now, in samples trained on.
         cost_done: Work done of it.
         label: What was done last, or what is waited for.
+        choice: What a budget takes from the study, None without one.
     """
 
     total: int
@@ -89,6 +92,7 @@ class Progress:
     cost_total: float
     cost_done: float
     label: str
+    choice: Choice | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +130,7 @@ def run_study(
     data_dir: Path | None = None,
     store: str | None = None,
     crew: Crew = Crew(),
+    budget_seconds: float | None = None,
     progress_fn: ProgressFn | None = None,
 ) -> StudyOutcome:
     """Run a study, or what is missing of it, and write its results.
@@ -138,6 +143,8 @@ def run_study(
         data_dir: Where copies of named data sets are looked for.
         store: URL of the database that keeps the runs; None for a SQLite file in the folder.
         crew: Who does the runs.
+        budget_seconds: How long the runs may take about, all of them together, those done before included:
+            a balanced part of the study that fits is done (see `limbeck.study.budget`). None for the whole.
         progress_fn: Called before the first and after every run, if given.
 
     Raises:
@@ -147,13 +154,27 @@ def run_study(
     started, clock, commit = utc_now(), time.monotonic(), find_commit()
     picked = pick_device(crew.device)
     data_set = data_sets.load(spec.data.source, data_dir=data_dir)
-    plan = make_plan(spec, data_set, pick_layouts(spec, data_set, folder=out, device=picked))
+    layouts = pick_layouts(spec, data_set, folder=out, device=picked)
+    plan, choice = make_plan(spec, data_set, layouts), None
     with Store.open(store or out / STORE_FILE, spec) as opened:
         write_text(out / SPEC_FILE, spec.to_yaml())
+        if budget_seconds is not None:
+            num_workers = _count_workers(crew, picked)
+            choice = choose_within(
+                plan,
+                spec_hash=spec.hash,
+                seconds=budget_seconds,
+                folder=out,
+                workers=num_workers,
+                measure_fn=lambda: measure_speeds(
+                    spec, data_set, layouts=layouts, device=picked, num_workers=num_workers
+                ),
+            )
+            plan = keep(plan, choice)
         ends = opened.read_ends()
         finished = find_finished(plan, ends, out)
         missing = [run for run in plan.runs.values() if run.id not in finished]
-        progress, num_workers = _begin(missing, finished), 0
+        progress, num_workers = replace(_begin(missing, finished), choice=choice), 0
         tell = progress_fn or (lambda _: None)
         tell(progress)
         if missing:
@@ -199,6 +220,7 @@ def run_study(
         "elapsed_seconds": time.monotonic() - clock,
         "workers": num_workers,
         "store": outcome.store,
+        "budget": None if choice is None else describe_choice(choice),
         "runs": {
             "total": outcome.runs_total,
             "done": outcome.runs_done,
@@ -229,7 +251,22 @@ def _make_pool(crew: Crew, order: WorkOrder, device: torch.device, *, most: int)
         from limbeck.study.ray_pool import RayPool
 
         return RayPool(order, crew.ray, num_workers=crew.workers, most=most)
-    return LocalPool(order, min(crew.workers or (1 if device.type == "cuda" else count_cores()), most))
+    return LocalPool(order, min(_count_workers(crew, device), most))
+
+
+def _count_workers(crew: Crew, device: torch.device) -> int:
+    """How many runs a crew does at a time, where that does not depend on a cluster.
+
+    Raises:
+        InputError: When it does.
+    """
+    require(
+        crew.ray is None or crew.workers is not None,
+        "the number of workers is given where a budget is for a Ray cluster",
+        "none",
+        "Add --workers.",
+    )
+    return crew.workers or (1 if device.type == "cuda" else count_cores())
 
 
 @contextlib.contextmanager
@@ -325,17 +362,19 @@ def _describe_study(spec: StudySpec, data_set: DataSet, plan: Plan) -> dict[str,
             "class_names": list(data_set.class_names),
         },
         "scenarios": _describe_scenarios(plan, data_set),
-        "starts": _describe_starts(spec.federated) if spec.federated else [],
-        "strategies": _describe_strategies(spec.federated) if spec.federated else [],
+        "starts": _describe_starts(plan),
+        "strategies": _describe_strategies(plan),
         "targets": list(spec.federated.targets) if spec.federated else [],
     }
 
 
-def _describe_starts(part: FederatedPart) -> list[dict[str, Any]]:
-    return [{"start": start, "summary": STARTS[start].summary} for start in part.starts]
+def _describe_starts(plan: Plan) -> list[dict[str, Any]]:
+    starts = dict.fromkeys(cell.start for cell in plan.federated_cells)
+    return [{"start": start, "summary": STARTS[start].summary} for start in starts]
 
 
-def _describe_strategies(part: FederatedPart) -> list[dict[str, Any]]:
+def _describe_strategies(plan: Plan) -> list[dict[str, Any]]:
+    strategies = {cell.strategy.label: cell.strategy for cell in plan.federated_cells}
     return [
         {
             "federated_strategy": strategy.label,
@@ -343,7 +382,7 @@ def _describe_strategies(part: FederatedPart) -> list[dict[str, Any]]:
             "summary": strategy.strategy.summary,
             "settings": strategy.list_settings(),
         }
-        for strategy in part.strategies
+        for strategy in strategies.values()
     ]
 
 
@@ -374,16 +413,17 @@ def _mean_between_clients(divergence: np.ndarray) -> float:
     return float(divergence.sum() / num_pairs) if num_pairs else 0.0
 
 
-def _is_account(path: Path, spec_hash: str) -> bool:
-    """Whether a whole account of this very spec lies there."""
+def _is_account(path: Path, about: dict[str, Any]) -> bool:
+    """Whether a whole account of this very spec and budget lies there."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["spec_hash"] == spec_hash
-    except (OSError, ValueError, KeyError, TypeError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return all(found.get(key) == about[key] for key in ("spec_hash", "budget"))
+    except (OSError, ValueError, AttributeError):
         return False
 
 
 def _write_about(path: Path, about: dict[str, Any], *, did_nothing: bool) -> None:
     """Write `study.json`; a call that found nothing to do keeps the account of the one that did the work."""
-    if did_nothing and _is_account(path, about["spec_hash"]):
+    if did_nothing and _is_account(path, about):
         return
     write_text(path, json.dumps(about, indent=2) + "\n")
