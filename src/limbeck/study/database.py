@@ -139,8 +139,8 @@ def damaged(place: str, reason: str) -> InputError:
 
 
 def _name_missing(error: ModuleNotFoundError) -> InputError:
-    package = "limbeck[postgres]" if error.name == "psycopg" else error.name
+    is_ours = error.name == "psycopg"
+    remedy = "Run `pip install 'limbeck[postgres]'`." if is_ours else "Install the package that has it."
     return InputError(
-        f"The driver of the store's database must be installed, but `{error.name}` is missing. "
-        f"Run `pip install '{package}'`."
+        f"The driver of the store's database must be installed, but `{error.name}` is missing. {remedy}"
     )
