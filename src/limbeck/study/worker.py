@@ -1,14 +1,16 @@
 """A worker process: reads runs as lines of JSON, answers with their results as lines of JSON.
 
 Started by `limbeck.study.pool` as ``python -m limbeck.study.worker``. It uses one thread, so that the
-numbers do not depend on how many workers there are, and ends when its input does: no worker outlives its
-study by more than the run in its hands.
+numbers do not depend on how many workers there are, and ends when its input does, also in the middle of a
+run: no worker outlives its study.
 """
 
 import json
 import os
+import queue
 import signal
 import sys
+import threading
 import traceback
 from pathlib import Path
 from typing import Any, TextIO
@@ -24,13 +26,22 @@ from limbeck.study.spec import StudySpec
 
 
 def main() -> None:
-    """Serve runs until the input ends."""
+    """Serve runs until the input ends, and the process with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    bench = make_workbench(json.loads(sys.stdin.readline()))
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(lines,), daemon=True).start()
+    bench = make_workbench(json.loads(lines.get()))
+    while True:
+        _answer(answers, serve(json.loads(lines.get()), bench, log=sys.stderr))
+
+
+def _listen(lines: "queue.SimpleQueue[str]") -> None:
+    """Take in lines; end the process when there are no more."""
     for line in sys.stdin:
-        _answer(answers, serve(json.loads(line), bench, log=sys.stderr))
+        lines.put(line)
+    os._exit(0)
 
 
 def make_workbench(order: dict[str, Any]) -> Workbench:
