@@ -1,13 +1,14 @@
 """The plan: one run per configuration, in an order in which each can be done."""
 
 import pytest
+import torch
 import yaml
 from tests.study.tiny import TINY, tiny
 
 from limbeck import data
 from limbeck.core.errors import InputError
 from limbeck.federate import STRATEGIES
-from limbeck.study import make_plan, parse_spec
+from limbeck.study import load_spec, make_plan, parse_spec
 from limbeck.study.plan import transfer_ids
 from limbeck.techniques import Settings
 
@@ -149,6 +150,24 @@ def test_the_proxy_set_is_part_of_the_runs_that_learn_from_it(digits):
     plan = plan_of(tiny(federated__strategies=["fedavg", *users], federated__starts=["scratch"]), digits)
     sizes = [plan.runs[cell.run].config["proxy_samples"] for cell in plan.federated_cells]
     assert sizes == [0, *([100] * len(users))]
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "num_runs"),
+    [("fashion-mnist-full", (1, 28, 28), 14_826), ("cifar10-full", (3, 32, 32), 16_026)],
+)
+def test_the_full_studies_can_be_planned_and_are_as_large_as_they_say(name, shape, num_runs):
+    spec = load_spec(name)
+    labels = torch.arange(8_000) % 10
+    train = data.Samples(inputs=torch.zeros(8_000, *shape, dtype=torch.uint8), labels=labels)
+    test = data.Samples(inputs=train.inputs[:10], labels=labels[:10])
+    plan = make_plan(spec, data.make_data_set("stand-in", train, test, map(str, range(10))))
+    assert len(plan.runs) == num_runs
+    assert f"{num_runs:,} runs" in spec.description
+    for cell in plan.transfer_cells:
+        assert set(cell.runs) == set(spec.transfer.techniques) - {"tuned-kd"}
+        assert len(cell.grid) == 36
+    assert {cell.start for cell in plan.federated_cells} == set(spec.federated.starts)
 
 
 @pytest.mark.parametrize(

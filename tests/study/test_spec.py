@@ -19,7 +19,7 @@ def test_a_spec_reads_back_from_its_own_yaml():
     assert parse_spec(spec.to_yaml(), origin="again").hash == spec.hash
 
 
-@pytest.mark.parametrize("name", ["fashion-mnist", "quickstart"])
+@pytest.mark.parametrize("name", ["cifar10-full", "fashion-mnist", "fashion-mnist-full", "quickstart"])
 def test_built_in_specs_are_valid(name):
     assert name in list_builtin()
     assert load_spec(name).name == name
