@@ -30,8 +30,8 @@ PUBLIC = {
     "tune": "DRIVERS Tried Tuned Worth choose_best compare_paired grid_points tune",
     "federate": "STARTS STRATEGIES Client Distillation Entry Ledger Message Plan Privacy Recipe Round Server "
     "Simulation Standing decode encode federate",
-    "study": "Choice Crew Plan Progress Run StudyOutcome StudySpec list_builtin load_spec make_plan parse_duration "
-    "parse_spec run_study",
+    "study": "Choice Crew Plan Progress Run StudyOutcome StudySpec list_builtin load_spec make_plan "
+    "parse_duration parse_spec run_study",
 }
 
 
