@@ -172,6 +172,42 @@ def test_a_lost_model_is_trained_again_and_nothing_else(finished, spec, tmp_path
     assert_same_numbers(finished[0], folder)
 
 
+@pytest.fixture
+def loaded(monkeypatch):
+    """The folders of models that are read whole in this process."""
+    folders, load = [], models.load
+
+    def load_and_note(folder):
+        folders.append(folder)
+        return load(folder)
+
+    monkeypatch.setattr(models, "load", load_and_note)
+    return folders
+
+
+def test_no_model_is_read_when_nothing_is_missing(finished, spec, loaded):
+    assert run_study(spec, out=finished[0]).runs_done == 0
+    assert loaded == []
+
+
+def test_only_models_that_a_missing_run_needs_are_read_and_a_changed_byte_is_found(
+    finished, spec, loaded, tmp_path
+):
+    folder = tmp_path / "copy"
+    shutil.copytree(finished[0], folder)
+    row = pl.read_parquet(folder / "results.parquet").row(0, named=True)
+    with sqlite3.connect(folder / "store.sqlite") as connection:
+        connection.execute("DELETE FROM runs WHERE id = ?", (row["run_id"],))
+    connection.close()
+    needed = [folder / "models" / row[f"{who}_run_id"] for who in ("student", "teacher")]
+    weights = needed[0] / "model.safetensors"
+    *content, last = weights.read_bytes()
+    weights.write_bytes(bytes([*content, last ^ 1]))
+    assert run_study(spec, out=folder, crew=Crew(workers=1, device="cpu")).runs_done == 2
+    assert sorted(loaded) == sorted(needed)
+    assert_same_numbers(finished[0], folder)
+
+
 def start_study(folder: Path, spec_path: Path) -> subprocess.Popen:
     command = [sys.executable, "-c", "from limbeck.cli.app import main; main()"]
     options = ["study", str(spec_path), "--out", str(folder), "--workers", "2", "--device", "cpu"]

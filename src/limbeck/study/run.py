@@ -194,7 +194,8 @@ def run_study(
                         has_model_fn=lambda run, end: _has_model(run, end, out),
                     )
                     progress, num_workers = _do(work, progress, tell), pool.num_workers
-        ends = {run_id: end for run_id, end in opened.read_ends().items() if run_id in plan.runs}
+            ends = opened.read_ends()
+    ends = {run_id: end for run_id, end in ends.items() if run_id in plan.runs}
     results = {run_id: end.result for run_id, end in ends.items() if end.result is not None}
     outcome = StudyOutcome(
         folder=out,
