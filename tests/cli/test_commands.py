@@ -229,7 +229,8 @@ def test_the_doctor_answers_in_json(capsys):
     content = json.loads(capsys.readouterr().out)
     assert content["machine"]["cores"] >= 1
     assert content["data"]["digits"].startswith("1437 training")
-    assert set(content["extras"]) == {"export", "flower", "hf", "privacy", "timm"}
+    extras = {"export", "flower", "hf", "postgres", "privacy", "ray", "timm"}
+    assert set(content["extras"]) == extras
     assert content["extras"]["timm"].startswith("timm ")
 
 

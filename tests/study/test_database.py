@@ -1,5 +1,7 @@
 """Addresses of databases: what they mean, what is refused, and that no password gets out."""
 
+import sys
+
 import pytest
 import yaml
 from tests.study.tiny import TINY
@@ -57,7 +59,13 @@ def test_a_driver_without_waiting_is_refused():
         parse_address("postgresql+asyncpg://host/db")
 
 
-def test_a_missing_driver_is_named():
+def test_without_psycopg_the_command_that_installs_it_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(InputError, match=r"pip install 'limbeck\[postgres\]'"):
+        Store.open("postgresql://host/db", SPEC)
+
+
+def test_another_missing_driver_is_named():
     with pytest.raises(InputError, match="must be installed, but `MySQLdb` is missing"):
         Store.open("mysql://host/db", SPEC)
 

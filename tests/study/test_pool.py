@@ -1,8 +1,11 @@
 """The pool of local workers: those that cannot live, and none before there is something to do."""
 
+import importlib
+import sys
+
 import pytest
 
-from limbeck.core.errors import RunError
+from limbeck.core.errors import InputError, RunError
 from limbeck.study import Run
 from limbeck.study.pool import MAX_LOST_IN_A_ROW, LocalPool, WorkOrder
 
@@ -35,3 +38,10 @@ def test_a_pool_with_nothing_to_do_starts_no_worker(tmp_path):
     with LocalPool(order, 2) as pool:
         assert pool.count_idle() == 2
     assert not (tmp_path / "workers.log").exists()
+
+
+def test_without_ray_the_command_that_installs_it_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "limbeck.study.ray_pool", raising=False)
+    with pytest.raises(InputError, match=r"pip install 'limbeck\[ray\]'"):
+        importlib.import_module("limbeck.study.ray_pool")
