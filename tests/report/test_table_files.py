@@ -103,7 +103,7 @@ def test_latex_has_rules_bold_cells_and_escaped_signs():
     text = render_latex(TABLE)
     check_latex(text)
     assert r"a \& b & 71.4\,\% & \textbf{+3.2 $\pm$ 0.4} & $-$0.4 to +2.1 & 1,200 & 12.4 MB \\" in text
-    assert [rule for rule in re.findall(r"\\(\w+rule)", text)] == ["toprule", "midrule", "bottomrule"]
+    assert re.findall(r"\\(\w+rule)", text) == ["toprule", "midrule", "bottomrule"]
     assert r"\caption{Gain, 100 \% of it.}" in text
     assert r"\label{tab:techniques}" in text
 

@@ -122,10 +122,10 @@ def draw_federated(
 ) -> go.Figure:
     """The global model's accuracy by round for each start: the mean, in a band of one deviation over seeds.
 
-    Every trace carries in ``meta`` its x values for the axes ``rounds``, ``bytes`` (MB), ``seconds`` and the
-    last two with the cost of the start, between which the page switches. With several strategies it also
-    carries its strategy and start and how it is drawn among the starts of one strategy and among the
-    strategies from one start; those of the first strategy are shown.
+    Every trace carries in ``meta`` its x values (a band those of its upper edge) for the axes ``rounds``,
+    ``bytes`` (MB), ``seconds`` and the last two with the cost of the start, between which the page switches.
+    With several strategies it also carries its strategy and start and how it is drawn among the starts of one
+    strategy and among the strategies from one start; those of the first strategy are shown.
 
     Args:
         curves: Rows of `federated_curves` of one scenario and architecture.
@@ -331,12 +331,12 @@ def _curve(rows: pl.DataFrame, label: str, mark: Mark, meta: Mapping[str, Any]) 
 
 
 def _band(rows: pl.DataFrame, label: str, mark: Mark, meta: Mapping[str, Any]) -> go.Scatter:
-    axes = {name: values + values[::-1] for name, values in _axes_values(rows).items()}
+    axes = _axes_values(rows)
     spread = rows["accuracy_sd"].fill_null(0.0)
     upper = (100 * (rows["accuracy_mean"] + spread)).to_list()
     lower = (100 * (rows["accuracy_mean"] - spread)).to_list()
     return go.Scatter(
-        x=axes["rounds"],
+        x=axes["rounds"] + axes["rounds"][::-1],
         y=upper + lower[::-1],
         mode="lines",
         line={"width": 0},

@@ -42,8 +42,9 @@ def draw_curves(run: FederationRun) -> go.Figure:
     """Accuracy by round on test and validation samples, and the clients' own with its spread as a band.
 
     A ring marks the round whose model is kept, a dotted line the target. Every trace carries in ``meta`` its
-    x values for the axes ``rounds``, ``bytes`` (MB), ``seconds`` and ``bytes_with_start``, between which the
-    page switches. A strategy without a global model has the clients' curve alone.
+    x values (a band those of its upper edge) for the axes ``rounds``, ``bytes`` (MB), ``seconds`` and
+    ``bytes_with_start``, between which the page switches. A strategy without a global model has the clients'
+    curve alone.
     """
     figure = new_figure("", height=380)
     for name in reversed(list_curves(run)):
@@ -137,10 +138,10 @@ def _curve(rows: pl.DataFrame, name: str) -> go.Scatter:
 
 
 def _band(rows: pl.DataFrame) -> go.Scatter:
-    axes = {name: values + values[::-1] for name, values in _axes_of(rows).items()}
+    axes = _axes_of(rows)
     mean, spread = 100 * rows["client_accuracy"], 100 * rows["client_spread"].fill_null(0.0)
     return go.Scatter(
-        x=axes["rounds"],
+        x=axes["rounds"] + axes["rounds"][::-1],
         y=(mean + spread).to_list() + (mean - spread).to_list()[::-1],
         mode="lines",
         line={"width": 0},

@@ -32,7 +32,7 @@ def render(template: str, **values: Any) -> str:
 
 def embed_figure(figure: go.Figure, *, shows_legend: bool = True) -> Markup:
     """A figure as JSON for a script element, without its legend unless that is to be shown."""
-    content = figure.to_plotly_json()
+    content = _round_numbers(figure.to_plotly_json())
     if not shows_legend:
         content["layout"]["showlegend"] = False
     text = to_json_plotly(content)
@@ -80,6 +80,15 @@ def _environment() -> Environment:
     )
     environment.filters["csv"] = embed_csv
     return environment
+
+
+def _round_numbers(content: Any) -> Any:
+    """A figure's content with numbers of six digits: more than a screen shows, in a third of the bytes."""
+    if isinstance(content, dict):
+        return {name: _round_numbers(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_round_numbers(value) for value in content]
+    return float(f"{content:.6g}") if isinstance(content, float) else content
 
 
 def _within_script(text: str) -> Markup:

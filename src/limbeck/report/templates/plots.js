@@ -27,7 +27,8 @@
     figure.data.forEach(function (trace) {
       if (view && trace.meta && trace.meta.looks) viewed(trace);
       if (trace.meta && trace.meta.axes) {
-        trace.x = trace.meta.axes[axis];
+        const places = trace.meta.axes[axis];
+        trace.x = trace.fill ? places.concat(places.slice().reverse()) : places;
         figure.layout.xaxis.title = Object.assign({}, figure.layout.xaxis.title, { text: axisTitles[axis] });
         figure.layout.dragmode = fine.matches ? "zoom" : false;
       }
@@ -108,17 +109,52 @@
     chooseScenario();
   }
 
-  function download(button) {
-    const text = JSON.parse(button.closest(".sheet").querySelector("script").textContent);
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
-    link.download = button.dataset.file;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  function cell(kind, text, scope) {
+    const made = document.createElement(kind);
+    if (scope) made.scope = scope;
+    made.textContent = text;
+    return made;
   }
-  document.querySelectorAll(".download").forEach(function (button) {
-    button.hidden = false;
-    button.addEventListener("click", () => download(button));
+
+  // Quoted fields may hold commas, doubled quotes and line ends.
+  function readCsv(text) {
+    const rows = [[]];
+    for (const [, field, quoted, plain, end] of text.matchAll(/("((?:[^"]|"")*)"|([^,\r\n]*))(,|\r\n)/g)) {
+      rows[rows.length - 1].push(quoted === undefined ? plain : quoted.replaceAll('""', '"'));
+      if (end !== ",") rows.push([]);
+    }
+    return rows.slice(0, -1);
+  }
+
+  function fill(sheet) {
+    const table = sheet.querySelector("table");
+    const [columns, ...rows] = readCsv(JSON.parse(sheet.querySelector("script").textContent));
+    const words = Number(sheet.dataset.words);
+    const line = function (texts, heads) {
+      const made = document.createElement("tr");
+      texts.forEach(function (text, place) {
+        const isHead = heads || place === 0;
+        made.append(cell(isHead ? "th" : "td", text, isHead && (heads ? "col" : "row")));
+        if (place < words) made.lastChild.className = "word";
+      });
+      return made;
+    };
+    table.createTHead().append(line(columns, true));
+    table.createTBody().append(...rows.map((texts) => line(texts, false)));
+    delete sheet.dataset.words;
+  }
+  document.querySelectorAll("details.runs").forEach((fold) => fold.addEventListener("toggle", function () {
+    fold.querySelectorAll("[data-words]").forEach(fill);
+  }));
+
+  document.querySelectorAll(".download").forEach(function (link) {
+    link.hidden = false;
+    link.addEventListener("click", function () {
+      const text = JSON.parse(link.closest(".sheet").querySelector("script").textContent);
+      const address = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
+      link.href = address;
+      setTimeout(() => URL.revokeObjectURL(address), 10000);
+    });
   });
 
   dark.addEventListener("change", redraw);
