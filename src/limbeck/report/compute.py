@@ -77,7 +77,7 @@ def technique_table(results: pl.DataFrame) -> pl.DataFrame:
         "seconds",
     )
     table = _spread_over_seeds(average_by_seed(results), (*CASE, "technique"), measures)
-    return _add_interval(table.with_columns(pl.col("seeds").alias("_gain_seeds")), "gain")
+    return add_interval(table, "gain", table["seeds"])
 
 
 def forgetting_table(results: pl.DataFrame) -> pl.DataFrame:
@@ -193,7 +193,8 @@ def tuning_worth(results: pl.DataFrame) -> pl.DataFrame:
             )
         ),
     )
-    table = _add_interval(_add_interval(table, "worth"), "over_finetune")
+    for name in ("worth", "over_finetune"):
+        table = add_interval(table, name, table[f"_{name}_seeds"]).drop(f"_{name}_seeds")
     relative = 100 * pl.col("worth_mean") / pl.col("untuned_gain")
     return table.with_columns(
         pl.when(pl.col("untuned_gain") > 0).then(relative).alias("relative_percent")
@@ -232,6 +233,23 @@ def grid_surface(grid: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def add_interval(table: pl.DataFrame, name: str, counts: pl.Series) -> pl.DataFrame:
+    """`table` with the ends of a mean's 95 % interval, ``..._low`` and ``..._high``.
+
+    The interval is ``mean ± t(0.975, n - 1) * sd / sqrt(n)``, and null where n < 2.
+
+    Args:
+        table: Holds ``..._mean`` and ``..._sd``.
+        name: What stands before these endings.
+        counts: n of each row.
+    """
+    half_width = pl.col(f"{name}_sd") * pl.Series(_interval_factors(counts.to_numpy()), dtype=pl.Float64)
+    return table.with_columns(
+        (pl.col(f"{name}_mean") - half_width).alias(f"{name}_low"),
+        (pl.col(f"{name}_mean") + half_width).alias(f"{name}_high"),
+    )
+
+
 def _spread_over_seeds(
     by_seed: pl.DataFrame, keys: tuple[str, ...], measures: tuple[str, ...]
 ) -> pl.DataFrame:
@@ -257,15 +275,6 @@ def _best_untuned(rows: pl.DataFrame) -> pl.DataFrame:
             pl.col("gain").alias("untuned_gain"),
         )
     )
-
-
-def _add_interval(table: pl.DataFrame, name: str) -> pl.DataFrame:
-    counts = table[f"_{name}_seeds"].to_numpy()
-    half_width = pl.col(f"{name}_sd") * pl.Series(_interval_factors(counts))
-    return table.with_columns(
-        (pl.col(f"{name}_mean") - half_width).alias(f"{name}_low"),
-        (pl.col(f"{name}_mean") + half_width).alias(f"{name}_high"),
-    ).drop(f"_{name}_seeds")
 
 
 def _interval_factors(counts: np.ndarray) -> list[float | None]:

@@ -302,11 +302,25 @@ def _draw_curve(
 ) -> list[go.Scatter]:
     """The mean, and behind it the band of one deviation where there are several seeds."""
     has_band = rows["accuracy_sd"].null_count() < rows.height
-    traces = [*([_band(rows, label, mark, meta)] if has_band else []), _curve(rows, label, mark, meta)]
+    traces = [
+        *([_band(rows, label, mark, meta)] if has_band else []),
+        draw_means(rows, label, colour=mark.colour, dash=mark.dash, meta=meta),
+    ]
     return traces if is_shown else [trace.update(visible=False) for trace in traces]
 
 
-def _curve(rows: pl.DataFrame, label: str, mark: Mark, meta: Mapping[str, Any]) -> go.Scatter:
+def draw_means(
+    rows: pl.DataFrame, label: str, *, colour: str, dash: str, meta: Mapping[str, Any] | None = None
+) -> go.Scatter:
+    """The line of one federated curve, with its x values for the axes of `draw_federated` in ``meta``.
+
+    Args:
+        rows: Rows of `federated_curves` of one scenario, architecture, strategy and start, by round.
+        label: What it is called.
+        colour: Its colour.
+        dash: Its line style.
+        meta: What else the page knows of it.
+    """
     axes = _axes_values(rows)
     hovers = [
         f"{escape_markup(label)} · round {row['round']}"
@@ -321,10 +335,10 @@ def _curve(rows: pl.DataFrame, label: str, mark: Mark, meta: Mapping[str, Any]) 
         y=[100 * accuracy for accuracy in rows["accuracy_mean"]],
         mode="lines" if rows.height > 1 else "lines+markers",
         name=label,
-        line={"color": mark.colour, "width": 2.4, "dash": mark.dash},
+        line={"color": colour, "width": 2.4, "dash": dash},
         customdata=hovers,
         hovertemplate="%{customdata}<extra></extra>",
-        meta={"axes": axes, **meta},
+        meta={"axes": axes, **(meta or {})},
         legendgroup=label,
         cliponaxis=None if rows.height > 1 else False,
     )

@@ -25,11 +25,12 @@ from limbeck.report.wording import (
 SKEW_SYMBOLS = ("diamond", "circle", "square", "triangle-up", "cross", "star")
 
 
-def draw_effects(effects: pl.DataFrame, *, title: str = "") -> go.Figure:
-    """Each technique's effect against finetuning with its interval; the line at zero is finetuning.
+def draw_effects(effects: pl.DataFrame, *, axis: str, title: str = "") -> go.Figure:
+    """Each technique's effect with its interval; the line at zero is what it is compared with.
 
     Args:
         effects: Rows of `effect_table`.
+        axis: What the effect is, in points.
         title: Drawn above the figure.
     """
     rows = list(effects.iter_rows(named=True))[::-1]
@@ -58,7 +59,7 @@ def draw_effects(effects: pl.DataFrame, *, title: str = "") -> go.Figure:
         showgrid=False,
         zeroline=False,
     )
-    figure.update_xaxes(title_text="gain minus finetune's, points", zeroline=True, ticksuffix=" ")
+    figure.update_xaxes(title_text=f"{escape_markup(axis)}, points", zeroline=True, rangemode="tozero")
     return figure.update_layout(showlegend=False)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from limbeck.core.files import write_text
 from limbeck.report.answers import note_scenarios, write_answers
+from limbeck.report.budget import describe_budget, tabulate_budget
 from limbeck.report.cases import list_cases
 from limbeck.report.costs import tabulate_federation_costs, tabulate_transfer_costs
 from limbeck.report.embed import render
@@ -85,7 +86,8 @@ def describe_page(study: Study) -> dict[str, Any]:
         "scenarios": describe_scenarios(study.about),
         "spec": json.dumps(study.about["spec"], indent=2, ensure_ascii=False),
         "answers": write_answers(study),
-        "notes": note_scenarios(study),
+        "notes": (notes := note_scenarios(study)),
+        "scenarios_to_pick": [(note.scenario, note.label) for note in notes],
         "tiles": write_tiles(study),
         "num_seeds": len({entry["seed"] for entry in study.about["scenarios"]}),
         "partitions": picture_partitions(study),
@@ -120,7 +122,8 @@ def describe_page(study: Study) -> dict[str, Any]:
         else [],
         "transfer_costs": tabulate_transfer_costs(study) if has_results else None,
         "federation_costs": tabulate_federation_costs(study) if has_federation else None,
-        "left_out": describe_left_out(study.about.get("left_out")),
+        "left_out": describe_budget(study.about),
+        "shares": tabulate_budget(study),
         "traces": trace_runs(study),
     }
 
@@ -157,20 +160,6 @@ def describe_facts(about: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Commit", str(about["commit"] or "not known")),
     ]
     return [(name, value) for name, value in facts if value]
-
-
-def describe_left_out(left_out: Any) -> list[str]:
-    """What a budget left out of the study, in lines for a reader; empty where nothing was.
-
-    Args:
-        left_out: The value of ``left_out`` in ``study.json``: a text, a list of them, or a mapping from
-            names to what of each was left out.
-    """
-    if not left_out:
-        return []
-    if isinstance(left_out, Mapping):
-        return [f"{name}: {_text_left_out(value)}" for name, value in left_out.items() if value]
-    return list(map(_text_left_out, left_out)) if isinstance(left_out, list) else [str(left_out)]
 
 
 def describe_scenarios(about: Mapping[str, Any]) -> Table:
@@ -231,12 +220,6 @@ def trace_runs(study: Study) -> list[Trace]:
             )
         )
     return traces
-
-
-def _text_left_out(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {inner}" for name, inner in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _text_range(sizes: Sequence[int]) -> str:

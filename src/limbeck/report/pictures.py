@@ -153,7 +153,7 @@ def picture_effects(study: Study) -> Picture | None:
     if not effects.height:
         return None
     return place_figure(
-        draw_effects(effects),
+        draw_effects(effects, axis="gain minus finetune's"),
         name="effects",
         kind="effects",
         heading="Against finetuning, on the same pairs of models",
