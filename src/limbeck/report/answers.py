@@ -116,12 +116,13 @@ def note_scenarios(study: Study) -> list[ScenarioNote]:
     tables = {"gains": technique_table(study.results), "worth": tuning_worth(study.results)}
     tables["surface"] = grid_surface(study.grid)
     costs = summarise_rounds(rounds_to_target(study.federation, study.about["targets"]))
+    owned = {scenario: [case for case in cases if case.scenario == scenario] for scenario in scenarios}
     return [
         ScenarioNote(
             scenario=scenario,
             label=study.label_scenario(scenario),
             sentences=(
-                *(_note_case(case, tables) for case in cases if case.scenario == scenario),
+                *(_note_case(case, tables, is_named=len(owned[scenario]) > 1) for case in owned[scenario]),
                 *_note_rounds(study, costs.filter(pl.col("scenario") == scenario)),
             ),
         )
@@ -156,13 +157,14 @@ def _name_setting(row: dict) -> str:
     return f"T = {text_plain(row['temperature'])}, w = {text_plain(row['weight'])}"
 
 
-def _note_case(case: Case, tables: dict[str, pl.DataFrame]) -> str:
+def _note_case(case: Case, tables: dict[str, pl.DataFrame], *, is_named: bool) -> str:
     clauses = (
         _note_gains(pick_case(tables["gains"], case)),
         _note_worth(pick_case(tables["worth"], case)),
         _note_surface(pick_case(tables["surface"], case)),
     )
-    return f"{case.label}: {'; '.join(filter(None, clauses))}."
+    told = "; ".join(filter(None, clauses))
+    return f"{case.label}: {told}." if is_named else f"{told[:1].upper()}{told[1:]}."
 
 
 def _note_gains(gains: pl.DataFrame) -> str:

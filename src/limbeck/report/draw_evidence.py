@@ -87,7 +87,7 @@ def draw_worth_by_skew(worth: pl.DataFrame, labels: Sequence[str], *, title: str
                 symbol=SKEW_SYMBOLS[number % len(SKEW_SYMBOLS)],
             )
         )
-    figure.update_xaxes(title_text="mean divergence between clients (0 equal, 1 no common class)")
+    figure.update_xaxes(title_text="mean divergence between clients")
     figure.update_xaxes(zeroline=False, rangemode="tozero")
     figure.update_yaxes(title_text="worth of tuning, points", zeroline=True)
     return figure.update_layout(showlegend=len(pairs) > 1)
@@ -126,7 +126,7 @@ def draw_flips(table: pl.DataFrame, *, title: str = "", limit: float | None = No
         zeroline=False,
     )
     ends = None if limit is None else [-limit, limit]
-    figure.update_xaxes(title_text="% of test samples: newly wrong | newly right", range=ends, zeroline=True)
+    figure.update_xaxes(title_text="newly wrong | newly right, %", range=ends, zeroline=True)
     return figure.update_layout(barmode="relative", bargap=0.3, showlegend=False)
 
 

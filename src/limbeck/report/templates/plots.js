@@ -95,6 +95,8 @@
         ? part.dataset.scenario !== scenario
         : scenario !== "" && part.dataset.scenario !== scenario;
     });
+    const overall = document.getElementById("overall");
+    if (overall) overall.hidden = scenario === "";
     document.querySelectorAll(".grid, table").forEach(function (whole) {
       const parts = Array.from(whole.querySelectorAll("[data-scenario]"));
       const none = (whole.closest(".table") || whole).nextElementSibling;
