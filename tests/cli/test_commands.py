@@ -124,7 +124,7 @@ def test_commands_and_their_options_are_the_promised_ones():
             "--superlink",
             "--workers",
         ],
-        "report": ["--json", "--open"],
+        "report": ["--export", "--json", "--open", "--out"],
         "doctor": ["--calibrate", "--data-dir", "--json"],
     }
 

@@ -51,7 +51,17 @@
   const shown = () => places.filter((place) => place.offsetParent !== null);
   const redraw = () => places.filter((place) => place.dataset.drawn).forEach(draw);
 
-  if ("IntersectionObserver" in window) {
+  // Reading its four megabytes takes a browser about a second, in which the page can be read already.
+  function loadPlotly() {
+    const source = document.getElementById("plotly");
+    if (window.Plotly || !source) return;
+    const library = document.createElement("script");
+    library.textContent = source.textContent;
+    document.head.append(library);
+  }
+
+  function drawWhatIsSeen() {
+    loadPlotly();
     const watcher = new IntersectionObserver(function (entries) {
       entries.filter((entry) => entry.isIntersecting).forEach(function (entry) {
         watcher.unobserve(entry.target);
@@ -59,9 +69,8 @@
       });
     }, { rootMargin: "600px" });
     places.forEach((place) => watcher.observe(place));
-  } else {
-    places.forEach(draw);
   }
+  window.addEventListener("load", () => requestAnimationFrame(() => setTimeout(drawWhatIsSeen, 0)));
 
   function chooseAxis() {
     const chosen = document.querySelector("input[name=axis]:checked");
@@ -161,6 +170,7 @@
 
   dark.addEventListener("change", redraw);
   window.addEventListener("beforeprint", function () {
+    loadPlotly();
     root.classList.add("printing");
     folded = Array.from(document.querySelectorAll("details:not([open]):not(.runs)"));
     folded.forEach((fold) => { fold.open = true; });
