@@ -24,9 +24,9 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 SECTIONS = {
     "findings": "What was found",
     "techniques": "Techniques by scenario",
-    "tuning": "Where tuning mattered",
+    "tuning": "When tuning matters",
     "surface": "Temperature and weight",
-    "forgetting": "Forgetting",
+    "forgetting": "Forgetting and flips",
     "federated": "Federated learning",
 }
 TABLES = ("results", "grid", "federation")
@@ -54,6 +54,7 @@ def _draw(page_path: Path, target: Path) -> dict[str, str]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": WIDTH, "height": 900})
         page.goto(page_path.resolve().as_uri())
+        page.wait_for_function("window.Plotly")
         page.screenshot(path=target / FIRST_SCREEN)
         drawn = {title: _draw_section(page, name, target) for name, title in SECTIONS.items()}
         browser.close()
