@@ -2,11 +2,13 @@
 
 import json
 import re
+from html import unescape
 from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
 from plotly.offline import get_plotlyjs
 
 from limbeck.core.errors import InputError
@@ -248,3 +250,24 @@ def test_the_summary_is_markdown_with_the_tables_of_the_page(write_folder):
     assert "Until the global model reaches 80" in text
     widths = [line.count(" | ") for line in text.splitlines() if line.startswith("| Uniform | scratch")]
     assert widths == [10, 10, 10]
+
+
+def test_the_page_holds_the_spec_as_yaml_that_reads_back(write_folder):
+    folder = write_folder(num_scenarios=1)
+    shown = re.search(r"<pre[^>]*>(.*?)</pre>", without_plotly(read_page(folder)), re.DOTALL)
+    assert shown is not None
+    about = json.loads((folder / "study.json").read_text())
+    assert yaml.safe_load(unescape(shown[1])) == about["spec"]
+
+
+def test_methods_name_seeds_hashes_and_versions(write_folder):
+    page = without_plotly(read_page(write_folder(seeds=(3, 5))))
+    methods = page[page.index('<section id="methods"') :]
+    for text in (
+        "3, 5",
+        "c0ffee0123456789",
+        "5f3a9c0d7e1b2a44",
+        "torch 2.9.1",
+        "limbeck study invented.yaml",
+    ):
+        assert text in methods

@@ -3,6 +3,7 @@
 import polars as pl
 import pytest
 
+from limbeck.report.draw_evidence import SKEW_STEP, draw_worth_by_skew
 from limbeck.report.inputs import Study, read_study
 from limbeck.report.skew import describe_skew, halve_by_skew, measure_skew, worth_by_skew
 
@@ -44,6 +45,15 @@ def test_a_scenario_has_the_mean_divergence_of_its_transfers_over_seeds(write_fo
     )
     assert measure_skew(study) == pytest.approx({"uniform": 0.2, "dirichlet-1.0": 0.2})
     assert worth_by_skew(study)["divergence"].to_list() == pytest.approx([0.2, 0.2])
+
+
+def test_cases_of_one_split_stand_side_by_side(write_folder):
+    worth = worth_by_skew(read_study(write_folder(num_scenarios=1)))
+    both = pl.concat([worth, worth.with_columns(pl.lit("mlp").alias("student_arch"))])
+    first, second = draw_worth_by_skew(both, ["a", "b"]).data
+    assert second.x[0] - first.x[0] == pytest.approx(SKEW_STEP)
+    assert (first.x[0] + second.x[0]) / 2 == pytest.approx(worth["divergence"][0])
+    assert first.meta["scenarios"] == ["uniform"]
 
 
 def test_the_sentence_names_both_halves(write_folder):

@@ -22,6 +22,7 @@ from limbeck.report.wording import (
     text_points,
 )
 
+SKEW_STEP = 0.006
 SKEW_SYMBOLS = ("diamond", "circle", "square", "triangle-up", "cross", "star")
 
 
@@ -66,7 +67,7 @@ def draw_effects(effects: pl.DataFrame, *, axis: str, title: str = "") -> go.Fig
 def draw_worth_by_skew(worth: pl.DataFrame, labels: Sequence[str], *, title: str = "") -> go.Figure:
     """What tuning was worth in each case over the divergence between its clients, with intervals.
 
-    Cases of the same architectures share a mark.
+    Cases of the same architectures share a mark; those of one split stand side by side, `SKEW_STEP` apart.
 
     Args:
         worth: Rows of `worth_by_skew`.
@@ -85,10 +86,11 @@ def draw_worth_by_skew(worth: pl.DataFrame, labels: Sequence[str], *, title: str
                 name=f"{teacher} → {student}",
                 colour=colours[(number + 2) % len(colours)],
                 symbol=SKEW_SYMBOLS[number % len(SKEW_SYMBOLS)],
+                shift=SKEW_STEP * (number - (len(pairs) - 1) / 2),
             )
         )
     figure.update_xaxes(title_text="mean divergence between clients")
-    figure.update_xaxes(zeroline=False, rangemode="tozero")
+    figure.update_xaxes(zeroline=False)
     figure.update_yaxes(title_text="worth of tuning, points", zeroline=True)
     return figure.update_layout(showlegend=len(pairs) > 1)
 
@@ -145,13 +147,15 @@ def _interval(mean: float, low: float | None, high: float | None, *, colour: str
     }
 
 
-def _skew_points(rows: Sequence[Mapping[str, Any]], *, name: str, colour: str, symbol: str) -> go.Scatter:
+def _skew_points(
+    rows: Sequence[Mapping[str, Any]], *, name: str, colour: str, symbol: str, shift: float
+) -> go.Scatter:
     widths = [
         100 * (row["worth_high"] - row["worth_mean"]) if row["worth_high"] is not None else 0.0
         for row in rows
     ]
     return go.Scatter(
-        x=[row["divergence"] for row in rows],
+        x=[row["divergence"] + shift for row in rows],
         y=[100 * row["worth_mean"] for row in rows],
         mode="markers",
         name=escape_markup(name),

@@ -1,10 +1,11 @@
 """The report: one page that opens offline and says what a study found, with every number's run id."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from limbeck.core.files import write_text
 from limbeck.report.answers import note_scenarios, write_answers
@@ -84,7 +85,7 @@ def describe_page(study: Study) -> dict[str, Any]:
         "finished": text_moment(str(study.about["finished"])),
         "facts": describe_facts(study.about),
         "scenarios": describe_scenarios(study.about),
-        "spec": json.dumps(study.about["spec"], indent=2, ensure_ascii=False),
+        "spec": yaml.safe_dump(study.about["spec"], sort_keys=False, allow_unicode=True, width=100),
         "answers": write_answers(study),
         "notes": (notes := note_scenarios(study)),
         "scenarios_to_pick": [(note.scenario, note.label) for note in notes],
