@@ -30,6 +30,9 @@ PUBLIC = {
     "tune": "DRIVERS Tried Tuned Worth choose_best compare_paired grid_points tune",
     "federate": "STARTS STRATEGIES Client Distillation Entry Ledger Message Plan Privacy Recipe Round Server "
     "Simulation Standing decode encode federate",
+    "advise": "Advice Expectation FederationAdvice FederationOption LabelCounts Measured Neighbour "
+    "Setting Wording add_noise advise advise_case advise_counts advise_federation count_labels "
+    "read_counts read_measured read_studies write_counts",
     "study": "Choice Crew Plan Progress Run StudyOutcome StudySpec list_builtin load_spec make_plan "
     "parse_duration parse_spec run_study",
 }

@@ -44,6 +44,16 @@ TRANSFER_OPTIONS = (
     "--weight",
     "--weight-decay",
 )
+ADVISE_OPTIONS = (
+    "--client",
+    "--counts",
+    "--epsilon",
+    "--has-proxy",
+    "--split",
+    "--teacher-client",
+    "--tries",
+    "--write-counts",
+)
 TUNE_OPTIONS = (
     "--augment",
     "--batch-size",
@@ -113,6 +123,9 @@ def test_commands_and_their_options_are_the_promised_ones():
         "compare": sorted([*MODEL_OPTIONS, *DATA_OPTIONS, *RUN_OPTIONS]),
         "transfer": sorted([*MODEL_OPTIONS, *DATA_OPTIONS, *TRANSFER_OPTIONS, *RUN_OPTIONS]),
         "tune": sorted([*MODEL_OPTIONS, *DATA_OPTIONS, *TUNE_OPTIONS, *RUN_OPTIONS]),
+        "advise": sorted(
+            [*MODEL_OPTIONS, *DATA_OPTIONS, *ADVISE_OPTIONS, "--device", "--json", "--no-cache"]
+        ),
         "federate": [
             "--device",
             "--engine",

@@ -11,6 +11,7 @@ from typing import Any
 import typer
 import typer.core
 
+from limbeck.cli.advise import advise
 from limbeck.cli.compare import compare
 from limbeck.cli.doctor import doctor
 from limbeck.cli.federate import federate
@@ -40,7 +41,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (study, partition, compare, transfer, tune, federate, report, doctor):
+for command in (study, partition, compare, transfer, tune, advise, federate, report, doctor):
     app.command()(reserve_stdout(command))
 
 
