@@ -13,8 +13,8 @@ chosen within the training scenarios.
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from sklearn.linear_model import Ridge
 
 from benchmarks.advice_federation import judge_federations
 from benchmarks.advice_figure import write_figure
-from benchmarks.advice_table import KINDS
+from benchmarks.advice_table import list_kinds
 from benchmarks.measure import describe_run, write_json
 from limbeck.advise.folds import (
     SHORTLIST,
@@ -39,7 +39,7 @@ from limbeck.advise.predict import Numbers, average, fit_scale, list_values, mak
 
 RESULTS = Path(__file__).parent / "results"
 FIGURE = Path(__file__).parents[1] / "docs" / "results" / "advice" / "regret.png"
-VANILLA = ("kd", 1.0, 0.5)
+CONSTANTS = {"vanilla kd": ("kd", 1.0, 0.5), "finetune": ("finetune", None, None)}
 HARDEST = "best fixed, hindsight"
 SIZES = (1, 2, 3, SHORTLIST)
 STRENGTHS = (3.0, 30.0, 300.0)
@@ -86,12 +86,15 @@ def main() -> None:
 
 def judge(measured: Measured) -> dict[str, Any]:
     """The verdicts on the advice and its rivals, with what they were reached on."""
+    kinds = list_kinds(measured)
+    hindsight = find_hindsight(measured)
     verdicts = {
-        name: vars(measure(measured, shortlists, checks=checks))
-        for name, shortlists, checks in _follow_rules(measured)
+        name: asdict(measure(measured, shortlists, checks=checks))
+        for name, shortlists, checks in _follow_rules(measured, kinds, hindsight)
     }
+    hardest = verdicts[HARDEST]["regret"]
     for verdict in verdicts.values():
-        verdict["regret_removed"] = 1 - verdict["regret"] / verdicts[HARDEST]["regret"]
+        verdict["regret_removed"] = 1 - verdict["regret"] / hardest if hardest > 0 else None
     return {
         "question": "Regret of advice in scenarios that it has not seen, in accuracy",
         "verdicts": verdicts,
@@ -99,10 +102,10 @@ def judge(measured: Measured) -> dict[str, Any]:
         "num_cases": measured.cases.select(CASE).n_unique(),
         "num_transfers": measured.cases.height,
         "num_settings": len(measured.settings),
-        "hindsight": measured.settings[_find_hindsight(measured)].label,
+        "hindsight": measured.settings[hindsight].label,
         "table": dict(measured.about),
-        "far": {kind: _share_far(measured, names) for kind, names in KINDS.items()},
-        "federation": judge_federations(measured),
+        "far": {kind: _share_far(measured, names) for kind, names in kinds.items()},
+        "federation": judge_federations(measured) if measured.federations.height else None,
     }
 
 
@@ -135,24 +138,26 @@ def measure(measured: Measured, shortlists: Sequence[Sequence[int]], *, checks: 
     )
 
 
-def _follow_rules(measured: Measured) -> Iterator[tuple[str, list[list[int]], bool]]:
+def _follow_rules(
+    measured: Measured, kinds: Mapping[str, Sequence[str]], hindsight: int
+) -> Iterator[tuple[str, list[list[int]], bool]]:
     """Every rule's name, its shortlists and whether its students are checked."""
-    for kind, names in KINDS.items():
+    for kind, names in kinds.items():
         shortlists = _hold_out(measured, _advise_by(names))
         for size in SIZES:
             yield f"advice by {kind}, {size} checked", [each[:size] for each in shortlists], True
         yield f"advice by {kind}, not checked", _hold_out(measured, _advise_unchecked(names)), False
-    for name, shortlist in _list_constants(measured):
-        everywhere = [shortlist] * measured.cases.height
+    yield "leave alone", [[] for _ in range(measured.cases.height)], False
+    for name, number in [(HARDEST, hindsight), *_list_constants(measured)]:
+        everywhere = apply_everywhere(measured, number)
         yield name, everywhere, False
-        if shortlist:
-            yield f"{name}, checked", everywhere, True
+        yield f"{name}, checked", everywhere, True
     for size in SIZES:
         fixed = _hold_out(measured, _fix_checked(size))
         yield f"best fixed, honest, {size} checked", fixed, True
     yield "best fixed, honest", _hold_out(measured, _fix_unchecked), False
     for name, rule in (("ridge", _regress_ridge), ("forest", _regress_forest)):
-        for kind, names in KINDS.items():
+        for kind, names in kinds.items():
             shortlists = _hold_out(measured, lambda seen, held, r=rule, n=names: r(seen, held, n))
             yield f"{name} by {kind}, 1 checked", [each[:1] for each in shortlists], True
             yield f"{name} by {kind}, {SHORTLIST} checked", shortlists, True
@@ -184,29 +189,34 @@ def _advise_unchecked(names: Sequence[str]) -> Rule:
     return advise
 
 
-def _list_constants(measured: Measured) -> Iterator[tuple[str, list[int]]]:
-    """The rules that do the same everywhere; only settings that were tried in every case."""
-    complete: list[bool] = np.all(~np.isnan(measured.gains), axis=0).tolist()
-    yield "leave alone", []
-    yield HARDEST, [_find_hindsight(measured)]
+def _list_constants(measured: Measured) -> Iterator[tuple[str, int]]:
+    """Settings that people use everywhere, with their numbers."""
     for place in ("student", "teacher"):
-        for name, (technique, temperature, weight) in {
-            "vanilla kd": VANILLA,
-            "finetune": ("finetune", None, None),
-        }.items():
+        for name, (technique, temperature, weight) in CONSTANTS.items():
             setting = Setting(technique=technique, temperature=temperature, weight=weight, place=place)
-            if setting in measured.settings and complete[measured.settings.index(setting)]:
-                yield f"always {name} on the {place}'s data", [measured.settings.index(setting)]
+            if setting in measured.settings:
+                yield f"always {name} on the {place}'s data", measured.settings.index(setting)
 
 
-def _find_hindsight(measured: Measured) -> int:
-    """The setting with the largest mean gain over cases of those tried in every case."""
-    groups = _number_cases(measured)
-    by_case = np.stack([measured.gains[groups == group].mean(axis=0) for group in range(groups.max() + 1)])
-    mean = by_case.mean(axis=0)
-    mean = np.where(np.isnan(mean), -np.inf, mean)
-    mean[0] = -np.inf
-    return int(mean.argmax())
+def apply_everywhere(measured: Measured, number: int) -> list[list[int]]:
+    """One setting in every case; where it was not tried, the same on the other's data, or else nothing."""
+    wanted = measured.settings[number]
+    twins = [
+        place
+        for place, setting in enumerate(measured.settings)
+        if place != number and replace(setting, place=wanted.place) == wanted
+    ]
+    is_tried = _list_tried(measured)
+    return [[place for place in (number, *twins) if row[place]][:1] for row in is_tried]
+
+
+def find_hindsight(measured: Measured) -> int:
+    """The number of the setting with the largest mean gain over cases, used in all of them."""
+    gains = [
+        measure(measured, apply_everywhere(measured, number), checks=False).gain
+        for number in range(1, len(measured.settings))
+    ]
+    return 1 + int(np.argmax(gains))
 
 
 def _fix_checked(size: int) -> Rule:
@@ -295,12 +305,17 @@ def _print_result(result: dict[str, Any]) -> None:
     for name, verdict in sorted(result["verdicts"].items(), key=lambda item: item[1]["regret"]):
         print(
             f"  {name:<48} regret {100 * verdict['regret']:5.2f} "
-            f"({100 * verdict['regret_removed']:+4.0f} % removed), "
+            f"({_write_removed(verdict)} % removed), "
             f"worse {100 * verdict['worse_transfers']:4.1f} % / {100 * verdict['worse_cases']:4.1f} %, "
             f"alone {100 * verdict['left_alone']:3.0f} %, {verdict['tries']:.1f} tries"
         )
     print(f"  far from all that was measured: {result['far']}")
     print(f"  rounds as a share of scratch's: {result['federation']}")
+
+
+def _write_removed(verdict: Mapping[str, Any]) -> str:
+    removed = verdict["regret_removed"]
+    return "   –" if removed is None else f"{100 * removed:+4.0f}"
 
 
 if __name__ == "__main__":

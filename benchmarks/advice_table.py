@@ -33,14 +33,21 @@ def make_table(folders: Sequence[Path]) -> Measured:
     """The measured cases of studies, with how wide to look around each kind of question."""
     command = shlex.join(["python", "-m", "benchmarks.advice_table", *map(str, folders)])
     measured = read_studies(folders, command=command)
-    tuning = {}
-    for names in KINDS.values():
-        usable = [name for name in names if measured.cases[name].null_count() == 0]
-        tuning[",".join(usable)] = {
-            "bandwidth": choose_bandwidth(measured, usable),
-            "reach": measure_reach(measured, usable),
+    tuning = {
+        ",".join(names): {
+            "bandwidth": choose_bandwidth(measured, names),
+            "reach": measure_reach(measured, names),
         }
+        for names in list_kinds(measured).values()
+    }
     return replace(measured, about={**measured.about, "tuning": tuning})
+
+
+def list_kinds(measured: Measured) -> dict[str, tuple[str, ...]]:
+    """The kinds of questions with the features that are known of every measured case; none without any."""
+    known = [name for name in FEATURES if measured.cases[name].null_count() == 0]
+    kinds = {kind: tuple(name for name in names if name in known) for kind, names in KINDS.items()}
+    return {kind: names for kind, names in kinds.items() if names}
 
 
 if __name__ == "__main__":

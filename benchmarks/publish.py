@@ -1,8 +1,8 @@
 """Copy a study's main tables and pictures into the documentation.
 
 ``python -m benchmarks.publish STUDY_FOLDER docs/results/NAME`` writes `index.md`, the spec, the first screen
-and the sections of the report as a browser draws them, and the parquet tables that have rows. It needs a
-Chromium.
+and the sections of the report as a browser draws them, `study.json`, and the parquet tables that have rows.
+It needs a Chromium.
 """
 
 import json
@@ -43,6 +43,7 @@ def main() -> None:
     texts = [summary_markdown(study), *([_relate_worth(study)] if "results" in tables else [])]
     write_text(target / "index.md", _describe(about, pictures, texts, tables))
     write_text(target / SPEC_FILE, yaml.safe_dump(about["spec"], sort_keys=False, width=110))
+    shutil.copyfile(study / "study.json", target / "study.json")
     for table in tables:
         shutil.copyfile(study / f"{table}.parquet", target / f"{table}.parquet")
 

@@ -142,7 +142,16 @@ def advise(  # noqa: PLR0913 - the command's options
             (student, teacher),
             own=own,
             other=other if teacher_client is not None and split is not None else None,
-            shared=_repeat({"--data-dir": data_dir, "--image-size": image_size}),
+            shared=_repeat(
+                {
+                    "--data-dir": data_dir,
+                    "--image-size": image_size,
+                    "--text-column": text_column,
+                    "--label-column": label_column,
+                    "--class-map": class_map,
+                }
+            )
+            + [word for names in pair or () for word in ("--map", names)],
             options=model_options,
         ),
     )
