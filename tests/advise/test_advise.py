@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from tests.advise.invented import make_measured
 
 from limbeck.advise import LabelCounts, advise_case, advise_counts, advise_federation, read_measured
 from limbeck.advise.features import COUNT_FEATURES, FEATURES
@@ -97,3 +98,16 @@ def test_a_federation_is_told_a_start_and_a_strategy_there_are():
         assert option.start in STARTS
         assert option.strategy in STRATEGIES
     assert advice.options[0].rounds_share == min(option.rounds_share for option in advice.options)
+
+
+def test_the_support_are_the_cases_that_carry_the_number():
+    # Two cases alike and one far away, of which nothing is heard.
+    evidence = make_measured((0.0, 0.1, 5.0), [[0, 0.1, 0.0], [0, 0.3, 0.0], [0, -0.5, 0.2]])
+    advice = advise_case({"divergence": 0.05}, measured=evidence, size=1)
+    [first] = advice.shortlist
+    assert first.setting == evidence.settings[1]
+    assert (advice.num_cases, first.num_cases, first.num_transfers) == (2, 2, 2)
+    assert first.gain == pytest.approx(0.2, abs=0.02)
+    assert (first.low, first.high) == pytest.approx((0.1, 0.3), abs=0.01)
+    assert [neighbour.gain for neighbour in advice.nearest] == pytest.approx([0.1, 0.3, 0.0])
+    assert "--technique kd --temperature 1 --weight 0.5" in advice.command

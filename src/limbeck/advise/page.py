@@ -28,8 +28,9 @@ def say_advice(advice: Advice) -> list[str]:
         return [f"Leave the student as it is: in the {near} near this one, no setting was worth it."]
     first = advice.shortlist[0]
     sentences = [
-        f"Try {first.setting.label}. In the {near} near this one it changed the accuracy on all classes by "
-        f"{_say_gain(first)}, and made {text_percent(first.risk, 0)} of the students worse before the check.",
+        f"Try {first.setting.label}. Over the {near} near this one, the nearer the more, it changed the "
+        f"accuracy on all classes by {_say_gain(first)} after the check; before it, it made "
+        f"{text_percent(first.risk, 0)} of the students worse.",
         _say_check(advice),
     ]
     return [*sentences, _say_unchecked(advice)]
@@ -149,7 +150,7 @@ def _say_gain(expectation: Expectation) -> str:
 def _say_check(advice: Advice) -> str:
     margin = text_points(float(check_margin(advice.num_validation)))
     others = len(advice.shortlist) - 1
-    tries = f", or the best of it and the {text_count(others, 'other setting')} below" if others else ""
+    tries = f", or the best of it and the {text_count(others, 'other setting')} listed" if others else ""
     return (
         f"Check it: keep the new student{tries}, only if its accuracy on held-out samples of all classes "
         f"rises by {margin} points or more (of {advice.num_validation:,} samples; 0.14 / sqrt(n) of n). "

@@ -123,7 +123,7 @@ class Advice:
         distance: From the nearest measured case.
         reach: The largest distance at which it counts as near.
         nearest: The nearest cases.
-        num_cases: Near cases.
+        num_cases: Near cases: those that weigh at least a tenth of the nearest.
         budget: `epochs`, `lr` and `batch_size` of the nearest cases' transfers.
         num_validation: Samples that the nearest cases' students were checked on.
         command: What to run next.

@@ -28,6 +28,7 @@ from limbeck.techniques import get_technique
 
 NUM_NEAREST = 5
 MOST_TRIES = 10
+NEAR_SHARE = 0.1
 BUDGET = ("epochs", "lr", "batch_size")
 
 read_shipped = lru_cache(1)(read_measured)
@@ -109,7 +110,7 @@ def advise_case(
     nearest = float(distances[order[0]])
     has_evidence = nearest <= reach
     weights = weigh(distances, bandwidth)
-    near = Near(measured=evidence, weights=weights, is_near=distances <= max(reach, bandwidth))
+    near = Near(measured=evidence, weights=weights)
     shortlist = near.list_tries(size) if has_evidence else ()
     unchecked = near.expect_unchecked() if has_evidence else None
     first = shortlist[0].setting if shortlist else None
@@ -136,12 +137,15 @@ class Near:
     Attributes:
         measured: The evidence.
         weights: Shape [transfers].
-        is_near: Which transfers count as support, shape [transfers].
     """
 
     measured: Measured
     weights: Numbers
-    is_near: np.ndarray
+
+    @property
+    def is_near(self) -> np.ndarray:
+        """Which transfers count as support: those that weigh at least `NEAR_SHARE` of the nearest."""
+        return self.weights >= NEAR_SHARE * self.weights.max()
 
     @property
     def groups(self) -> np.ndarray:
@@ -175,7 +179,8 @@ class Near:
             gains: [transfers, settings], checked or as they came.
         """
         raw = self.measured.gains.astype(float)[:, [number]]
-        interval = resample_mean(gains[:, number], self.weights, self.groups)
+        # Without the cases that hardly weigh: a draw of them alone would count as much as any other.
+        interval = resample_mean(gains[:, number], self.weights * self.is_near, self.groups)
         was_tried = self.is_near & ~np.isnan(raw[:, 0])
         return Expectation(
             setting=self.measured.settings[number],
