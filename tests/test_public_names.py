@@ -33,6 +33,7 @@ PUBLIC = {
     "advise": "Advice Expectation FederationAdvice FederationOption LabelCounts Measured Neighbour "
     "Setting Wording add_noise advise advise_case advise_counts advise_federation count_labels "
     "read_counts read_measured read_studies write_counts",
+    "track": "Note Point RoundFollower TrackedRun Tracker Tracking open_tracking",
     "study": "Choice Crew Plan Progress Run StudyOutcome StudySpec list_builtin load_spec make_plan "
     "parse_duration parse_spec run_study",
 }

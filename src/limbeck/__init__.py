@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         report,
         study,
         techniques,
+        track,
         tune,
     )
     from limbeck.pairs import compare, transfer
@@ -38,6 +39,7 @@ __all__ = [
     "report",
     "study",
     "techniques",
+    "track",
     "transfer",
     "tune",
 ]

@@ -117,6 +117,7 @@ def test_commands_and_their_options_are_the_promised_ones():
             "--print-spec",
             "--ray",
             "--store",
+            "--track",
             "--workers",
         ],
         "partition": ["--data-dir", "--json", "--num-clients", "--out", "--param", "--seed", "--strategy"],
@@ -135,6 +136,7 @@ def test_commands_and_their_options_are_the_promised_ones():
             "--out",
             "--print-spec",
             "--superlink",
+            "--track",
             "--workers",
         ],
         "report": ["--export", "--json", "--open", "--out"],
@@ -242,7 +244,18 @@ def test_the_doctor_answers_in_json(capsys):
     content = json.loads(capsys.readouterr().out)
     assert content["machine"]["cores"] >= 1
     assert content["data"]["digits"].startswith("1437 training")
-    extras = {"export", "flower", "hf", "postgres", "privacy", "ray", "timm"}
+    extras = {
+        "export",
+        "flower",
+        "hf",
+        "mlflow",
+        "postgres",
+        "privacy",
+        "ray",
+        "tensorboard",
+        "timm",
+        "wandb",
+    }
     assert set(content["extras"]) == extras
     assert content["extras"]["timm"].startswith("timm ")
 

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from limbeck.cli.output import explain_interrupt, make_console, print_answer, print_json, print_paths
+from limbeck.cli.tracking import TRACK_HELP, call_both, make_warn_fn
 from limbeck.core.errors import InputError, RunError, require, require_known
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def federate(  # noqa: PLR0913 - the command's options
         list[str] | None,
         typer.Option(help="--new-site: a name or address that sites reach the server by; may be repeated."),
     ] = None,
+    track: Annotated[list[str] | None, typer.Option(help=TRACK_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
     print_spec: Annotated[
         bool, typer.Option("--print-spec", help="Print the spec as YAML and do nothing else.")
@@ -70,6 +72,7 @@ def federate(  # noqa: PLR0913 - the command's options
     The same command again goes on after the last round that was kept.
     """
     from limbeck.federate.spec import load_example, load_federate_spec
+    from limbeck.track import RoundFollower, open_tracking
 
     require_known("engine", engine, ENGINES)
     given = {"--device": device, "--workers": workers, "--superlink": superlink, "--host": host or None}
@@ -91,13 +94,19 @@ def federate(  # noqa: PLR0913 - the command's options
         return 0
     console, folder = make_console(), out or DEFAULT_FOLDER / loaded.name
     display = RoundDisplay(console, loaded)
+    tracking = open_tracking(track or (), folder=folder, project=loaded.name, warn_fn=make_warn_fn(console))
+    follower = RoundFollower(loaded, tracking)
     try:
-        if engine == "flower":
-            outcome = _run_on_flower(loaded, folder, superlink=superlink, console=console)
-        else:
-            outcome = _simulate(
-                loaded, folder, device=device or "auto", workers=workers, after_round=display.show
-            )
+        with tracking:
+            if engine == "flower":
+                outcome = _run_on_flower(loaded, folder, superlink=superlink, console=console)
+                if outcome is not None:
+                    follower.tell(outcome.standing)
+            else:
+                after_round = call_both(display.show, follower.tell)
+                outcome = _simulate(
+                    loaded, folder, device=device or "auto", workers=workers, after_round=after_round
+                )
     except KeyboardInterrupt as error:
         raise RunError(
             f"Interrupted: {display.describe_kept()} Run the same command again to go on."

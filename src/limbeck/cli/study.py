@@ -9,11 +9,13 @@ from rich.console import Console
 
 from limbeck.cli.output import make_console, print_answer, print_json, print_paths
 from limbeck.cli.progress import ProgressDisplay
+from limbeck.cli.tracking import TRACK_HELP, call_both, make_warn_fn
 from limbeck.core.errors import RunError, count
 
 if TYPE_CHECKING:
-    from limbeck.study import Choice, Progress, StudyOutcome
-    from limbeck.study.run import ProgressFn
+    from limbeck.study import Choice, Progress, StudyOutcome, StudySpec
+    from limbeck.study.run import ProgressFn, ResultFn
+    from limbeck.track import Tracking
 
 DEFAULT_FOLDER = Path("limbeck-studies")
 
@@ -48,6 +50,7 @@ def study(  # noqa: PLR0913 - the command's options
         str | None,
         typer.Option(help="Time for all runs, such as 90s, 30m or 2h: a balanced part that fits is done."),
     ] = None,
+    track: Annotated[list[str] | None, typer.Option(help=TRACK_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
     print_spec: Annotated[
         bool, typer.Option("--print-spec", help="Print the spec as YAML and do nothing else.")
@@ -59,6 +62,7 @@ def study(  # noqa: PLR0913 - the command's options
     """
     from limbeck import report
     from limbeck.study import Crew, load_spec, parse_duration, run_study
+    from limbeck.track import open_tracking
 
     loaded = load_spec(spec)
     if print_spec:
@@ -67,18 +71,23 @@ def study(  # noqa: PLR0913 - the command's options
     budget_seconds = None if budget is None else parse_duration(budget)
     console = make_console()
     folder = out or DEFAULT_FOLDER / loaded.name
+    tracking = open_tracking(track or (), folder=folder, project=loaded.name, warn_fn=make_warn_fn(console))
     with ProgressDisplay(console, loaded.name) as display:
         try:
-            outcome = run_study(
-                loaded,
-                out=folder,
-                data_dir=data_dir,
-                store=store,
-                crew=Crew(workers=workers, device=device, ray=ray),
-                budget_seconds=budget_seconds,
-                progress_fn=_announce_choice(console, display),
-            )
-            page = report.build(folder)
+            with tracking:
+                outcome = run_study(
+                    loaded,
+                    out=folder,
+                    data_dir=data_dir,
+                    store=store,
+                    crew=Crew(workers=workers, device=device, ray=ray),
+                    budget_seconds=budget_seconds,
+                    progress_fn=call_both(
+                        _announce_choice(console, display), _track_progress(loaded, tracking)
+                    ),
+                    result_fn=_track_results(tracking) if track else None,
+                )
+                page = report.build(folder)
         except KeyboardInterrupt as error:
             raise _explain_interrupt(display) from error
     if as_json:
@@ -105,6 +114,18 @@ def _announce_choice(console: Console, display: ProgressDisplay) -> "ProgressFn"
         display.show(progress)
 
     return show
+
+
+def _track_progress(spec: "StudySpec", tracking: "Tracking") -> "ProgressFn":
+    from limbeck.study.tracking import note_progress
+
+    return lambda progress: tracking.tell(note_progress(spec, progress))
+
+
+def _track_results(tracking: "Tracking") -> "ResultFn":
+    from limbeck.study.tracking import note_run
+
+    return lambda plan, run_id, result: tracking.tell(note_run(plan, run_id, result))
 
 
 def describe_choice(choice: "Choice") -> list[str]:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,9 @@ class StudyOutcome:
 
 
 ProgressFn = Callable[[Progress], None]
+ResultFn = Callable[[Plan, str, Mapping[str, Any]], None]
+"""Given the plan, a run's id and its result."""
+HandOnFn = Callable[[str, Mapping[str, Any]], None]
 
 
 def run_study(
@@ -132,6 +136,7 @@ def run_study(
     crew: Crew = Crew(),
     budget_seconds: float | None = None,
     progress_fn: ProgressFn | None = None,
+    result_fn: ResultFn | None = None,
 ) -> StudyOutcome:
     """Run a study, or what is missing of it, and write its results.
 
@@ -146,6 +151,8 @@ def run_study(
         budget_seconds: How long the runs may take about, all of them together, those done before included:
             a balanced part of the study that fits is done (see `limbeck.study.budget`). None for the whole.
         progress_fn: Called before the first and after every run, if given.
+        result_fn: Called with the result of every run that was done before, and of each that is done now, if
+            given.
 
     Raises:
         InputError: When spec, data, folder or store do not fit each other.
@@ -175,8 +182,9 @@ def run_study(
         finished = find_finished(plan, ends, out)
         missing = [run for run in plan.runs.values() if run.id not in finished]
         progress, num_workers = replace(_begin(missing, finished), choice=choice), 0
-        tell = progress_fn or (lambda _: None)
+        tell, hand_on = progress_fn or (lambda _: None), partial(result_fn or (lambda *_: None), plan)
         tell(progress)
+        _hand_on_finished([run_id for run_id in plan.runs if run_id in finished], ends, hand_on)
         if missing:
             with _handed_over(data_set, out, opened.owner) as data_path:
                 order = WorkOrder(
@@ -193,7 +201,7 @@ def run_study(
                         known={run_id: end.finished for run_id, end in ends.items()},
                         has_model_fn=lambda run, end: _has_model(run, end, out),
                     )
-                    progress, num_workers = _do(work, progress, tell), pool.num_workers
+                    progress, num_workers = _do(work, progress, tell, hand_on), pool.num_workers
             ends = opened.read_ends()
     ends = {run_id: end for run_id, end in ends.items() if run_id in plan.runs}
     results = {run_id: end.result for run_id, end in ends.items() if end.result is not None}
@@ -280,12 +288,21 @@ def _working(store: Store, pool: Pool) -> Iterator[Pool]:
         store.release()
 
 
-def _do(work: Work, progress: Progress, tell: ProgressFn) -> Progress:
+def _hand_on_finished(run_ids: list[str], ends: Mapping[str, End], hand_on: HandOnFn) -> None:
+    for run_id in run_ids:
+        result = ends[run_id].result
+        assert result is not None
+        hand_on(run_id, result)
+
+
+def _do(work: Work, progress: Progress, tell: ProgressFn, hand_on: HandOnFn) -> Progress:
     """Do the missing runs; return how far the study is in the end."""
     for ended in work.go_on():
         for end in ended:
             progress = _advance(progress, end)
             tell(progress)
+            if end.result is not None and not end.is_elsewhere:
+                hand_on(end.run.id, end.result)
         waiting = work.describe_waiting()
         if waiting is not None:
             progress = replace(progress, label=waiting)
@@ -301,11 +318,12 @@ def _advance(progress: Progress, end: Done) -> Progress:
         failed=progress.failed + has_failed,
         elsewhere=progress.elsewhere + (not has_failed and end.is_elsewhere),
         cost_done=progress.cost_done + end.run.cost,
-        label=_label(end.run),
+        label=label_run(end.run),
     )
 
 
-def _label(run: Run) -> str:
+def label_run(run: Run) -> str:
+    """A run in words: where, which kind and what."""
     config = run.config
     what = config.get("technique") or config.get("start") or f"client {config.get('client')}"
     if run.kind == "federate":
