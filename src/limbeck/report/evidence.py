@@ -1,8 +1,10 @@
 """How sure a study's comparisons are: effects on the same pairs of models, and the paper's two figures."""
 
+import polars as pl
+
 from limbeck.report.compute import BASELINE, TUNED
 from limbeck.report.inputs import Study
-from limbeck.report.statistics import Estimate, effect_table, headline_figures
+from limbeck.report.statistics import Estimate, headline_figures
 from limbeck.report.tables import Table
 from limbeck.report.wording import (
     ABSENT,
@@ -17,7 +19,7 @@ from limbeck.report.wording import (
 
 def describe_effect(study: Study) -> str:
     """How much more than finetuning tuned KD gained on the same pairs of models, with its interval."""
-    rows = {row["technique"]: row for row in effect_table(study.results).iter_rows(named=True)}
+    rows = {row["technique"]: row for row in study.effects.iter_rows(named=True)}
     row = rows.get(TUNED)
     if row is None or row["low"] is None:
         return ""
@@ -30,7 +32,18 @@ def describe_effect(study: Study) -> str:
 
 def tabulate_effects(study: Study) -> Table:
     """Every technique's gain minus that of finetuning on the same pairs of models, with its interval."""
-    rows = [
+    return Table(
+        name="effects",
+        caption=f"Gain minus that of {label_technique(BASELINE)} on the same pairs of models, over all "
+        "scenarios, in percentage points. Intervals resample whole splits, whose transfers share models.",
+        columns=("Technique", "Pairs", "Splits", "Effect", "95 % interval", "Better in"),
+        rows=text_effects(study.effects),
+    )
+
+
+def text_effects(effects: pl.DataFrame) -> tuple[tuple[str, ...], ...]:
+    """The rows of `effect_table` for a reader."""
+    return tuple(
         (
             label_technique(row["technique"]),
             f"{row['transfers']:,}",
@@ -39,14 +52,7 @@ def tabulate_effects(study: Study) -> Table:
             text_interval(row["low"], row["high"]),
             text_percent(row["better"], 0),
         )
-        for row in effect_table(study.results).iter_rows(named=True)
-    ]
-    return Table(
-        name="effects",
-        caption=f"Gain minus that of {label_technique(BASELINE)} on the same pairs of models, over all "
-        "scenarios, in percentage points. Intervals resample whole splits, whose transfers share models.",
-        columns=("Technique", "Pairs", "Splits", "Effect", "95 % interval", "Better in"),
-        rows=tuple(rows),
+        for row in effects.iter_rows(named=True)
     )
 
 

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from limbeck.core.errors import InputError, enumerate_words
+from limbeck.report.statistics import effect_table
 from limbeck.report.wording import START_LABELS, TECHNIQUE_LABELS, order_known
 
 STUDY_FILE = "study.json"
@@ -70,6 +72,11 @@ class Study:
     grid: pl.DataFrame
     federation: pl.DataFrame
 
+    @cached_property
+    def effects(self) -> pl.DataFrame:
+        """What every technique gained beyond finetuning; see `effect_table`, which takes its time."""
+        return effect_table(self.results)
+
     def label_scenario(self, scenario: str) -> str:
         """The scenario's name for a reader; its own name when the study does not list it."""
         labels = {entry["scenario"]: str(entry["label"]) for entry in self.about["scenarios"]}
@@ -85,6 +92,12 @@ class Study:
         """The federated strategy's name for a reader; its own name when the study does not list it."""
         labels = {entry["federated_strategy"]: str(entry["label"]) for entry in list_strategies(self.about)}
         return labels.get(strategy, strategy)
+
+    def label_federation(self, row: Mapping[str, Any], *, has_archs: bool, has_strategies: bool) -> str:
+        """A federation's scenario for a reader, with architecture and strategy where there are several."""
+        label = self.label_scenario(row["scenario"])
+        label += f", {row['arch']}" if has_archs else ""
+        return label + (f" · {self.label_strategy(row['federated_strategy'])}" if has_strategies else "")
 
 
 def read_study(folder: Path) -> Study:

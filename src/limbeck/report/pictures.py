@@ -26,7 +26,6 @@ from limbeck.report.inputs import Study
 from limbeck.report.palette import START_MARKS, pick_class_colours, pick_mark, pick_marks_in_order
 from limbeck.report.rounds import SCRATCH, STRATEGY, federated_curves
 from limbeck.report.skew import describe_skew, worth_by_skew
-from limbeck.report.statistics import effect_table
 from limbeck.report.wording import label_start, label_technique, text_percent, text_points
 
 
@@ -149,7 +148,7 @@ def picture_skew(study: Study) -> Picture | None:
 
 def picture_effects(study: Study) -> Picture | None:
     """Every technique's effect against finetuning; None where that was not run."""
-    effects = effect_table(study.results)
+    effects = study.effects
     if not effects.height:
         return None
     return place_figure(

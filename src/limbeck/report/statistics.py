@@ -81,7 +81,15 @@ def effect_table(results: pl.DataFrame, baseline: str = BASELINE) -> pl.DataFram
         null for a single group) and ``better`` (share of the pairs in which it gained more), highest effect
         first; no rows where the baseline was not run.
     """
-    differences = paired_differences(results, baseline)
+    return sum_up_differences(paired_differences(results, baseline)).sort("effect", descending=True)
+
+
+def sum_up_differences(differences: pl.DataFrame) -> pl.DataFrame:
+    """The mean difference of each technique with its interval, in the columns of `effect_table`.
+
+    Args:
+        differences: Hold `GROUP`, ``technique`` and ``difference``, one row per pair of models.
+    """
     rows = []
     for (technique,), own in differences.group_by("technique", maintain_order=True):
         estimate = estimate_mean(own, "difference")
@@ -102,7 +110,7 @@ def effect_table(results: pl.DataFrame, baseline: str = BASELINE) -> pl.DataFram
         "groups": pl.Int64,
         **dict.fromkeys(("effect", "low", "high", "better"), pl.Float64),
     }
-    return pl.DataFrame(rows, schema=schema).sort("effect", descending=True)
+    return pl.DataFrame(rows, schema=schema)
 
 
 def paired_differences(results: pl.DataFrame, baseline: str = BASELINE) -> pl.DataFrame:

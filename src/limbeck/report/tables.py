@@ -214,9 +214,7 @@ def tabulate_rounds(study: Study, target: float) -> Table:
     has_archs, has_strategies = table["arch"].n_unique() > 1, len(study.strategies) > 1
     rows = [
         (
-            study.label_scenario(row["scenario"])
-            + (f", {row['arch']}" if has_archs else "")
-            + (f" · {study.label_strategy(row[STRATEGY])}" if has_strategies else ""),
+            study.label_federation(row, has_archs=has_archs, has_strategies=has_strategies),
             label_start(row["start"]),
             f"{row['reached']} of {row['seeds']}",
             _text_median(row),

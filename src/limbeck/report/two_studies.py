@@ -7,6 +7,7 @@ differences are the second study's value minus the first's.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from limbeck.core.errors import InputError, enumerate_words
 from limbeck.report.compute import PAIR, add_interval, student_rows
 from limbeck.report.inputs import Study, read_study
 from limbeck.report.rounds import STRATEGY, add_costs, count_unreached, rounds_to_target
-from limbeck.report.statistics import estimate_mean
+from limbeck.report.statistics import sum_up_differences
 
 TRANSFER = (*PAIR, "technique")
 FEDERATION = ("scenario", "arch", STRATEGY, "start", "seed")
@@ -51,6 +52,11 @@ class TwoStudies:
     names: tuple[str, str]
     transfers: pl.DataFrame
     federations: pl.DataFrame
+
+    @cached_property
+    def effects(self) -> pl.DataFrame:
+        """What `list_effects` finds in the transfers, which takes its time."""
+        return list_effects(self.transfers)
 
 
 def read_two_studies(first: Path, second: Path) -> TwoStudies:
@@ -193,23 +199,7 @@ def list_effects(transfers: pl.DataFrame) -> pl.DataFrame:
     Args:
         transfers: What `match_transfers` found.
     """
-    rows = []
-    for (technique,), own in transfers.group_by("technique", maintain_order=True):
-        estimate = estimate_mean(own, "gain_difference")
-        rows.append(
-            {
-                "technique": technique,
-                "transfers": estimate.num_transfers,
-                "groups": estimate.num_groups,
-                "effect": estimate.value,
-                "low": estimate.low,
-                "high": estimate.high,
-                "better": float((own["gain_difference"].to_numpy() > 0).mean()),
-            }
-        )
-    reals = dict.fromkeys(("effect", "low", "high", "better"), pl.Float64)
-    whole = dict.fromkeys(("transfers", "groups"), pl.Int64)
-    return pl.DataFrame(rows, schema={"technique": pl.String, **whole, **reals})
+    return sum_up_differences(transfers.rename({"gain_difference": "difference"}))
 
 
 def list_unmatched(two: TwoStudies) -> list[tuple[str, list[str], list[str], list[str]]]:

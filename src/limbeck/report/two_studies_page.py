@@ -22,7 +22,6 @@ from limbeck.report.rounds import STRATEGY, federated_curves
 from limbeck.report.two_studies import (
     FEDERATION,
     TwoStudies,
-    list_effects,
     match_rounds,
     read_two_studies,
 )
@@ -112,7 +111,7 @@ def warn_of_differences(two: TwoStudies) -> list[str]:
 def tile_two_studies(two: TwoStudies) -> list[Tile]:
     """Up to three numbers that sum the comparison up."""
     tiles = []
-    effects = {row["technique"]: row for row in list_effects(two.transfers).iter_rows(named=True)}
+    effects = {row["technique"]: row for row in two.effects.iter_rows(named=True)}
     if effects:
         chosen = TUNED if TUNED in effects else next(iter(effects))
         meaning = f"mean gain of {label_technique(chosen)} in {two.names[1]} against {two.names[0]}"
@@ -138,7 +137,7 @@ def describe_differences(two: TwoStudies) -> list[str]:
 
 def picture_differences(two: TwoStudies) -> Picture:
     """The difference of each technique's gain, with its interval."""
-    effects = list_effects(two.transfers)
+    effects = two.effects
     described = ", ".join(
         f"{label_technique(technique)} {text_points(effect)}"
         for technique, effect in effects.select("technique", "effect").iter_rows()
@@ -179,7 +178,7 @@ def picture_both_curves(two: TwoStudies) -> list[Picture]:
 
 
 def _describe_effects(two: TwoStudies) -> list[str]:
-    effects = list_effects(two.transfers)
+    effects = two.effects
     if not effects.height:
         return []
     techniques = order_known(effects["technique"].to_list(), tuple(TECHNIQUE_LABELS))

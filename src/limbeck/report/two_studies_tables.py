@@ -7,13 +7,13 @@ import polars as pl
 
 from limbeck.report.cases import case_key, list_cases, name_cases
 from limbeck.report.compute import CASE
+from limbeck.report.evidence import text_effects
 from limbeck.report.rounds import STRATEGY
 from limbeck.report.tables import Table
 from limbeck.report.two_studies import (
     FEDERATION,
     TwoStudies,
     list_changes,
-    list_effects,
     list_unmatched,
     match_rounds,
     sum_up_pairs,
@@ -41,17 +41,7 @@ def tabulate_technique_differences(two: TwoStudies) -> Table:
         caption=f"Gain in {two.names[1]} minus gain in {two.names[0]} over all matched transfers, in "
         "percentage points. Intervals resample whole splits, whose transfers share models.",
         columns=("Technique", "Pairs", "Splits", "Difference", "95 % interval", "Higher in"),
-        rows=tuple(
-            (
-                label_technique(row["technique"]),
-                f"{row['transfers']:,}",
-                f"{row['groups']:,}",
-                text_points(row["effect"]),
-                text_interval(row["low"], row["high"]),
-                text_percent(row["better"], 0),
-            )
-            for row in list_effects(two.transfers).iter_rows(named=True)
-        ),
+        rows=text_effects(two.effects),
     )
 
 
@@ -195,9 +185,7 @@ def _keep_together(table: pl.DataFrame) -> pl.DataFrame:
 def _name_federation(two: TwoStudies, row: Mapping[str, Any]) -> tuple[str, str]:
     has_archs = two.federations["arch"].n_unique() > 1
     has_strategies = two.federations[STRATEGY].n_unique() > 1
-    label = two.first.label_scenario(row["scenario"])
-    label += f", {row['arch']}" if has_archs else ""
-    label += f" · {two.first.label_strategy(row[STRATEGY])}" if has_strategies else ""
+    label = two.first.label_federation(row, has_archs=has_archs, has_strategies=has_strategies)
     return label, label_start(row["start"])
 
 
