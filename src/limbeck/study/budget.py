@@ -6,6 +6,7 @@ takes its beginning: a larger budget does the same and more.
 """
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -128,33 +129,26 @@ def choose(plan: Plan, *, spec_hash: str, seconds: float, workers: int, speeds: 
         InputError: When not even the first cell fits.
     """
     costs = estimate_seconds(plan, speeds)
-    units = order_units(plan)
-    kept: list[Cell] = []
-    done: set[str] = set()
-    spent = 0.0
-    for unit in _interleave(units, costs):
-        new = {run for cell in unit for run in runs_of(cell)} - done
-        needed = sum(costs[run] for run in new)
-        if spent + needed > seconds * workers:
-            break
-        kept.extend(unit)
-        done |= new
-        spent += needed
+    units = _interleave(order_units(plan), costs)
+    reached = _add_up(units, costs)
+    num_kept = bisect_right(reached, seconds * workers)
     require(
-        bool(kept),
+        num_kept > 0,
         "a budget holds at least one cell",
-        f"{seconds:.3g} seconds, and the first takes about {_measure_first(units, costs) / workers:.3g}",
+        f"{seconds:.3g} seconds, and the first takes about {reached[0] / workers:.3g}",
         "Allow more time.",
     )
+    kept = [cell for unit in units[:num_kept] for cell in unit]
+    num_runs = len({run for cell in kept for run in runs_of(cell)})
     return Choice(
         spec_hash=spec_hash,
         seconds=seconds,
         workers=workers,
         speeds=tuple(speeds),
-        estimated_seconds=spent / workers,
+        estimated_seconds=reached[num_kept - 1] / workers,
         estimated_seconds_of_all=sum(costs.values()) / workers,
-        runs=len(done),
-        runs_left_out=len(plan.runs) - len(done),
+        runs=num_runs,
+        runs_left_out=len(plan.runs) - num_runs,
         cells=tuple(identify(cell) for cell in kept),
         shares=tuple(count_shares(plan, kept)),
     )
@@ -239,33 +233,32 @@ def _order_federations(cells: Sequence[FederatedCell]) -> list[Unit]:
     ordered = []
     for wanted in sorted({rank(key) for key in units}):
         keys = [key for key in units if rank(key) == wanted]
-        cases = [(scenario, strategy) for scenario, strategy, _ in keys]
-        for index in order_evenly(list(dict.fromkeys(cases))):
-            case = list(dict.fromkeys(cases))[index]
-            ordered += [tuple(units[key]) for key in keys if key[:2] == case]
+        cases = list(dict.fromkeys(key[:2] for key in keys))
+        for index in order_evenly(cases):
+            ordered += [tuple(units[key]) for key in keys if key[:2] == cases[index]]
     return ordered
 
 
-def _interleave(units: Mapping[PartName, Sequence[Unit]], costs: Mapping[str, float]) -> Iterator[Unit]:
+def _interleave(units: Mapping[PartName, Sequence[Unit]], costs: Mapping[str, float]) -> list[Unit]:
     """The units of both parts, so that at any point each part has about the same share of its work done."""
     steps = []
-    for number, (_, waiting) in enumerate(units.items()):
-        done: set[str] = set()
-        spent, reached = 0.0, []
-        for unit in waiting:
-            new = {run for cell in unit for run in runs_of(cell)} - done
-            done |= new
-            spent += sum(costs[run] for run in new)
-            reached.append(spent)
-        steps += [(part / spent, number, place) for place, part in enumerate(reached)]
+    for number, waiting in enumerate(units.values()):
+        reached = _add_up(waiting, costs)
+        steps += [(part / reached[-1], number, place) for place, part in enumerate(reached)]
     ordered = list(units.values())
-    return (ordered[number][place] for _, number, place in sorted(steps))
+    return [ordered[number][place] for _, number, place in sorted(steps)]
 
 
-def _measure_first(units: Mapping[PartName, Sequence[Unit]], costs: Mapping[str, float]) -> float:
-    """Seconds that the first unit takes one worker."""
-    first = next(_interleave(units, costs))
-    return sum(costs[run] for run in {run for cell in first for run in runs_of(cell)})
+def _add_up(units: Sequence[Unit], costs: Mapping[str, float]) -> list[float]:
+    """Seconds that one worker has taken after each unit; what several units need counts once."""
+    done: set[str] = set()
+    reached, spent = [], 0.0
+    for unit in units:
+        new = dict.fromkeys(run for cell in unit for run in runs_of(cell) if run not in done)
+        done.update(new)
+        spent += sum(costs[run] for run in new)
+        reached.append(spent)
+    return reached
 
 
 def estimate_seconds(plan: Plan, speeds: Sequence[Speed]) -> dict[str, float]:
