@@ -158,6 +158,7 @@ def test_without_a_spec_the_printed_one_is_run(capsys, here):
         (["--rounds", "3"], "No such option"),
         (["--engine", "flower", "--device", "cpu"], "`--device` goes with `--engine simulation` must hold"),
         (["--engine", "flower", "--workers", "2"], "`--workers` goes with `--engine simulation` must hold"),
+        (["--new-site", "bonn", "--track", "wandb"], "`--track` goes with `--engine` must hold"),
         (["--superlink", "hub"], "`--superlink` goes with `--engine flower` must hold"),
         (["--host", "fl.example.org"], "but got it with `--engine simulation`. Leave `--host` out, or use"),
         (["--new-site", "bonn", "--superlink", "hub"], "but got it with `--new-site`. Leave `--superlink`"),

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 DEFAULT_FOLDER = Path("limbeck-federations")
 ENGINES = ("simulation", "flower")
-# With what each option goes; with anything else it would be ignored.
+# With what each option goes; with anything else it would be ignored. `--engine` alone stands for either.
 GOES_WITH = {
+    "--track": "--engine",
     "--device": "--engine simulation",
     "--workers": "--engine simulation",
     "--superlink": "--engine flower",
@@ -75,7 +76,13 @@ def federate(  # noqa: PLR0913 - the command's options
     from limbeck.track import RoundFollower, open_tracking
 
     require_known("engine", engine, ENGINES)
-    given = {"--device": device, "--workers": workers, "--superlink": superlink, "--host": host or None}
+    given = {
+        "--track": track or None,
+        "--device": device,
+        "--workers": workers,
+        "--superlink": superlink,
+        "--host": host or None,
+    }
     _require_use(
         [option for option, value in given.items() if value is not None],
         mode=f"--engine {engine}" if new_site is None else "--new-site",
@@ -131,7 +138,7 @@ def _require_use(options: Iterable[str], *, mode: str) -> None:
     for option in options:
         place = GOES_WITH[option]
         require(
-            place == mode,
+            mode.startswith(place),
             f"`{option}` goes with `{place}`",
             f"it with `{mode}`",
             f"Leave `{option}` out, or use `{place}`.",
