@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from limbeck.core.errors import InputError, require
 from limbeck.data import Inputs
+from limbeck.data.content_hash import hash_content
 from limbeck.engine import accuracy, predict
 from limbeck.federate.memory import Memory, RamMemory
 from limbeck.federate.messages import Message, State
@@ -57,6 +59,12 @@ class Client:
         """Samples of each class."""
         return np.bincount(self.labels.cpu().numpy(), minlength=self.num_classes).tolist()
 
+    @cached_property
+    def proxy_hash(self) -> str:
+        """The fingerprint of the proxy set; see `hash_proxy`."""
+        assert self.proxy is not None
+        return hash_proxy(self.proxy)
+
     def make_model(self, state: State) -> nn.Module:
         """A model of the client's architecture with these weights."""
         return fill(self.build_fn(self.arch), state)
@@ -102,6 +110,11 @@ class Answer:
     def as_reply(self, request: Message) -> Message:
         """The answer as a message."""
         return Message(task=request.task, round=request.round, tensors=self.tensors, facts=self.facts)
+
+
+def hash_proxy(proxy: Inputs) -> str:
+    """The fingerprint of a proxy set as models take it; its order counts."""
+    return hash_content((proxy,), ())
 
 
 def fill(model: nn.Module, state: State) -> nn.Module:

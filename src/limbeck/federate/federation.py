@@ -1,12 +1,14 @@
 """What the server knows of its clients and has of its own while a federation is at work."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import nn
 
+from limbeck.core.errors import require
 from limbeck.data import Inputs
-from limbeck.federate.client import BuildFn
+from limbeck.federate.client import BuildFn, hash_proxy
 from limbeck.federate.messages import Message
 from limbeck.federate.plan import Plan
 
@@ -60,3 +62,26 @@ class Federation:
     def archs(self) -> list[str]:
         """The architectures in use, each once, in the order of the clients."""
         return list(dict.fromkeys(party.arch for party in self.parties))
+
+    @cached_property
+    def proxy_hash(self) -> str:
+        """The fingerprint of the proxy set; see `hash_proxy`."""
+        assert self.proxy is not None
+        return hash_proxy(self.proxy)
+
+    def require_one_architecture(self, who: str, *, instead: Sequence[str]) -> None:
+        """Check that all clients have one architecture.
+
+        Args:
+            who: What needs it.
+            instead: Names of what does not.
+
+        Raises:
+            InputError: When they have several.
+        """
+        require(
+            len(self.archs) == 1,
+            f"{who} needs one architecture for all clients",
+            ", ".join(self.archs),
+            f"Use {', '.join(f'`{name}`' for name in instead)}, or give all clients one.",
+        )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from limbeck.core.errors import require, require_known
+from limbeck.core.errors import require_known
 from limbeck.federate.federation import Federation
 from limbeck.federate.starts.ensemble import ENSEMBLE
 from limbeck.federate.starts.mesh import MESH
@@ -46,14 +46,9 @@ def check_start(start: Start, federation: Federation) -> None:
     Raises:
         InputError: When it has not.
     """
-    archs = federation.archs
-    mixing = [f"`{name}`" for name, one in STARTS.items() if one.mixes_architectures]
-    require(
-        start.mixes_architectures or len(archs) == 1,
-        f"the start `{start.name}` needs one architecture for all clients",
-        ", ".join(archs),
-        f"Use {', '.join(mixing)}, or give all clients one.",
-    )
+    if not start.mixes_architectures:
+        mixing = [name for name, one in STARTS.items() if one.mixes_architectures]
+        federation.require_one_architecture(f"the start `{start.name}`", instead=mixing)
     start.check(federation)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from limbeck.core.errors import InputError, require, require_known
+from limbeck.core.errors import InputError, require_known
 from limbeck.federate.federation import Federation
 from limbeck.federate.strategies.ds_fl import DS_FL
 from limbeck.federate.strategies.fading_pull import FADING_PULL
@@ -78,14 +78,9 @@ def check_strategy(strategy: Strategy[Any], federation: Federation, settings: An
     Raises:
         InputError: When it has not.
     """
-    archs = federation.archs
-    mixing = [f"`{name}`" for name, one in STRATEGIES.items() if one.mixes_architectures]
-    require(
-        strategy.mixes_architectures or len(archs) == 1,
-        f"`{strategy.name}` needs one architecture for all clients",
-        ", ".join(archs),
-        f"Use {', '.join(mixing)}, or give all clients one.",
-    )
+    if not strategy.mixes_architectures:
+        mixing = [name for name, one in STRATEGIES.items() if one.mixes_architectures]
+        federation.require_one_architecture(f"`{strategy.name}`", instead=mixing)
     strategy.check(federation, settings)
 
 

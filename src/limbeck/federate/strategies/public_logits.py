@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from limbeck.core.errors import require
 from limbeck.core.seeds import derive_seed, numpy_rng
 from limbeck.data import Inputs, count_samples, take_samples
-from limbeck.data.content_hash import hash_content
 from limbeck.engine import Course, Training, device_of, predict_logits
 from limbeck.federate.aggregation import aggregate
 from limbeck.federate.client import Answer, Client, state_of
@@ -78,11 +77,6 @@ def draw_public(total: int, public_samples: int | None, *, seed: int, round_numb
     return torch.from_numpy(rng.choice(total, public_samples, replace=False))
 
 
-def hash_proxy(proxy: Inputs) -> str:
-    """The fingerprint of a public set as models take it; its order counts."""
-    return hash_content((proxy,), ())
-
-
 def send_consensus(strategy: str) -> RequestFn:
     """The request that sends the consensus on the last round's samples and asks for this round's."""
 
@@ -95,7 +89,7 @@ def send_consensus(strategy: str) -> RequestFn:
         )
         facts = {
             "proxy_samples": total,
-            "proxy": hash_proxy(federation.proxy),
+            "proxy": federation.proxy_hash,
             "num_rows": len(ids),
             "num_classes": federation.num_classes,
         }
@@ -121,11 +115,11 @@ def take_public(client: Client, request: Message, public_samples: int | None, *,
         "Give every client the same proxy set.",
     )
     assert client.proxy is not None
-    theirs, own = request.facts["proxy"], hash_proxy(client.proxy)
+    theirs = request.facts["proxy"]
     require(
-        own == theirs,
+        client.proxy_hash == theirs,
         f"a client has the server's {expected} proxy samples, in the same order",
-        f"others at client {client.index}: fingerprint {own} for {theirs}",
+        f"others at client {client.index}: fingerprint {client.proxy_hash} for {theirs}",
         "Give every client the same proxy set.",
     )
     seed = request.facts["seed"]
