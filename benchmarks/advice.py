@@ -124,7 +124,7 @@ def measure(measured: Measured, shortlists: Sequence[Sequence[int]], *, checks: 
         firsts = np.array([shortlist[0] if shortlist else 0 for shortlist in shortlists])
         gains = measured.gains[rows, firsts].astype(float)
     best = np.nanmax(measured.gains, axis=1)
-    groups = _number_cases(measured)
+    groups = measured.case_numbers
     sizes = np.bincount(groups)
     by_case = np.bincount(groups, gains) / sizes
     missed = np.bincount(groups, best - gains) / sizes
@@ -290,11 +290,6 @@ def _share_far(measured: Measured, names: Sequence[str]) -> float:
         picks = recommend_held_out(seen, measured.take(own), names, 1.0, size=1)
         is_far[own] = picks.distances > measure_reach(seen, names)
     return float(is_far.mean())
-
-
-def _number_cases(measured: Measured) -> np.ndarray:
-    names = ["\x1f".join(map(str, row)) for row in measured.cases.select(CASE).iter_rows()]
-    return np.unique(names, return_inverse=True)[1]
 
 
 def _print_result(result: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from limbeck.partition.description import entropy, js_divergence
+from limbeck.partition.description import entropy, js_divergence, mean_between_clients
 
 Features = Mapping[str, float]
 
@@ -99,10 +99,8 @@ def describe_federation(counts: np.ndarray) -> dict[str, float]:
     """
     num_clients, num_classes = counts.shape
     sizes = counts.sum(axis=1)
-    divergence = js_divergence(counts / sizes[:, None])
-    num_pairs = max(1, num_clients * (num_clients - 1))
     return {
-        "divergence": float(divergence.sum() / num_pairs),
+        "divergence": mean_between_clients(js_divergence(counts / sizes[:, None])),
         "coverage": float((counts > 0).mean()),
         "clients": float(np.log2(num_clients)),
         "class_samples": float(np.log10(sizes.mean() / num_classes)),

@@ -12,7 +12,7 @@ import polars as pl
 
 from limbeck.advise.counts import LabelCounts
 from limbeck.advise.features import describe_federation
-from limbeck.advise.folds import FAR_QUANTILE
+from limbeck.advise.folds import find_reach
 from limbeck.advise.measured import Measured
 from limbeck.advise.predict import Numbers, Scale, fit_scale, list_values, place, resample_mean, weigh
 from limbeck.advise.record import FederationAdvice, FederationOption
@@ -148,14 +148,8 @@ def rank_options(
 def measure_reach(found: Federations) -> float:
     """The distance beyond which a federation is far from all measured ones, as for transfers."""
     splits = found.table.unique(SPLIT, maintain_order=True)
-    values = list_values(splits, found.scale.names)
-    scenarios = splits["scenario"].to_numpy()
-    points = (values - found.scale.mean) / found.scale.deviation
-    distances = np.sqrt(((points[:, None] - points[None]) ** 2).mean(axis=2))
-    distances[scenarios[:, None] == scenarios[None]] = np.inf
-    nearest = distances.min(axis=1)
-    finite = nearest[np.isfinite(nearest)]
-    return float(np.quantile(finite, FAR_QUANTILE)) if len(finite) else 0.0
+    distances = found.scale.measure_distances(list_values(splits, found.scale.names))
+    return find_reach(distances, splits["scenario"].to_numpy(), found.table["scenario"].to_numpy())
 
 
 def _name_nearest(table: pl.DataFrame, distances: Numbers) -> tuple[str, ...]:

@@ -101,8 +101,17 @@ def measure_reach(measured: Measured, names: Sequence[str]) -> float:
     scale = fit_scale(measured.cases, names)
     distances = scale.measure_distances(list_values(measured.cases, scale.names))
     scenarios = measured.cases["scenario"].to_numpy()
-    distances[scenarios[:, None] == scenarios[None]] = np.inf
-    nearest = distances.min(axis=1)
-    return (
-        float(np.quantile(nearest[np.isfinite(nearest)], FAR_QUANTILE)) if np.isfinite(nearest).any() else 0.0
-    )
+    return find_reach(distances, scenarios, scenarios)
+
+
+def find_reach(distances: Numbers, own: np.ndarray, others: np.ndarray) -> float:
+    """The `FAR_QUANTILE` of distances to the nearest point of another scenario; 0 where there is no other.
+
+    Args:
+        distances: Shape [points, other points].
+        own: The points' scenarios.
+        others: Those of the other points.
+    """
+    nearest = np.where(own[:, None] == others[None], np.inf, distances).min(axis=1)
+    finite = nearest[np.isfinite(nearest)]
+    return float(np.quantile(finite, FAR_QUANTILE)) if len(finite) else 0.0

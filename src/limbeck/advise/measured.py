@@ -87,6 +87,12 @@ class Measured:
         margins = check_margin(self.cases["num_validation"].to_numpy())[:, None]
         return np.where(self.validation_gains >= margins, self.gains, self.gains * 0)
 
+    @cached_property
+    def case_numbers(self) -> np.ndarray:
+        """The number of the case that each row belongs to, int64 of shape [rows of `cases`]."""
+        names = ["\x1f".join(map(str, row)) for row in self.cases.select(CASE).iter_rows()]
+        return np.unique(names, return_inverse=True)[1]
+
     def take(self, rows: np.ndarray) -> "Measured":
         """The same with some of the cases, by an array of row numbers."""
         return replace(

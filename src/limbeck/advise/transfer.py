@@ -148,15 +148,9 @@ class Near:
         return self.weights >= NEAR_SHARE * self.weights.max()
 
     @property
-    def groups(self) -> np.ndarray:
-        """The number of the case that each transfer belongs to."""
-        names = ["\x1f".join(map(str, row)) for row in self.measured.cases.select(CASE).iter_rows()]
-        return np.unique(names, return_inverse=True)[1]
-
-    @property
     def num_cases(self) -> int:
         """How many cases are near."""
-        return len(set(self.groups[self.is_near].tolist()))
+        return len(set(self.measured.case_numbers[self.is_near].tolist()))
 
     def list_tries(self, size: int) -> tuple[Expectation, ...]:
         """The shortlist with what is expected of each."""
@@ -180,7 +174,7 @@ class Near:
         """
         raw = self.measured.gains.astype(float)[:, [number]]
         # Without the cases that hardly weigh: a draw of them alone would count as much as any other.
-        interval = resample_mean(gains[:, number], self.weights * self.is_near, self.groups)
+        interval = resample_mean(gains[:, number], self.weights * self.is_near, self.measured.case_numbers)
         was_tried = self.is_near & ~np.isnan(raw[:, 0])
         return Expectation(
             setting=self.measured.settings[number],
@@ -188,7 +182,7 @@ class Near:
             low=None if interval is None else interval[0],
             high=None if interval is None else interval[1],
             risk=float(average(np.where(np.isnan(raw), np.nan, raw < 0), self.weights)[0]),
-            num_cases=len(set(self.groups[was_tried].tolist())),
+            num_cases=len(set(self.measured.case_numbers[was_tried].tolist())),
             num_transfers=int(was_tried.sum()),
         )
 

@@ -147,3 +147,9 @@ def js_divergence(mixes: np.ndarray) -> np.ndarray:
     divergence = np.clip(np.stack(rows) / np.log(2), 0.0, 1.0)
     np.fill_diagonal(divergence, 0.0)
     return divergence
+
+
+def mean_between_clients(divergence: np.ndarray) -> float:
+    """The mean of [clients, clients] values over pairs of different clients, 0 for a single client."""
+    num_pairs = len(divergence) * (len(divergence) - 1)
+    return float(divergence.sum() / num_pairs) if num_pairs else 0.0

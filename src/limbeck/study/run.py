@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from limbeck import data as data_sets
@@ -21,6 +20,7 @@ from limbeck.core.files import explain_disk_errors, write_text
 from limbeck.data import DataSet
 from limbeck.federate import STARTS
 from limbeck.partition import describe, title
+from limbeck.partition.description import mean_between_clients
 from limbeck.study.agenda import Agenda
 from limbeck.study.budget import Choice, choose_within, describe_choice, keep
 from limbeck.study.database import hide_passwords
@@ -419,17 +419,11 @@ def _describe_scenarios(plan: Plan, data_set: DataSet) -> list[dict[str, Any]]:
                 "partition": {
                     "hash": partition.hash,
                     **description.to_dict(),
-                    "mean_divergence": _mean_between_clients(description.divergence),
+                    "mean_divergence": mean_between_clients(description.divergence),
                 },
             }
         )
     return described
-
-
-def _mean_between_clients(divergence: np.ndarray) -> float:
-    """The mean over pairs of different clients, 0 for a single client."""
-    num_pairs = len(divergence) * (len(divergence) - 1)
-    return float(divergence.sum() / num_pairs) if num_pairs else 0.0
 
 
 def _is_account(path: Path, about: dict[str, Any]) -> bool:
